@@ -1,0 +1,79 @@
+import { toCString } from "./cstring.ts";
+import { SystemError } from "./error.ts";
+import { errno, libc } from "./libc.ts";
+
+/** Clock numbers of `clock_gettime(2)`. */
+export const Clock = { REALTIME: 0, MONOTONIC: 1, BOOTTIME: 7 } as const;
+/** One of {@link Clock}. */
+export type Clock = typeof Clock[keyof typeof Clock];
+
+const SC_PAGESIZE = 30;
+const SC_NPROCESSORS_ONLN = 84;
+
+const timespec = new BigInt64Array(new ArrayBuffer(16));
+
+/** Time of a clock in nanoseconds. */
+export function clockNanos(clock: Clock): bigint {
+  if (libc().clock_gettime(clock, timespec) !== 0) throw new SystemError(`Read clock ${clock}`, errno());
+  return timespec[0] * 1_000_000_000n + timespec[1];
+}
+
+/**
+ * CLOCK_REALTIME − another clock, in nanoseconds: what turns a kernel time stamp into wall time.
+ *
+ * The two clocks cannot be read at one instant, so wall time is read between two readings of the other clock, a few times, and the
+ * closest pair wins. A preemption between two readings would otherwise stand as an error in every flow until the next reading.
+ */
+export function wallOffsetNanos(clock: Clock): bigint {
+  let best = 0n;
+  let bestGap = -1n;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const before = clockNanos(clock);
+    const wall = clockNanos(Clock.REALTIME);
+    const gap = clockNanos(clock) - before;
+    if (bestGap < 0n || gap < bestGap) {
+      bestGap = gap;
+      best = wall - before - gap / 2n;
+    }
+  }
+  return best;
+}
+
+/** Size of a memory page in bytes. */
+export function pageSize(): number {
+  return Number(libc().sysconf(SC_PAGESIZE));
+}
+
+/** Number of CPUs that are online. */
+export function onlineCpuCount(): number {
+  return Number(libc().sysconf(SC_NPROCESSORS_ONLN));
+}
+
+/**
+ * Numbers in a list of the form that `/sys/devices/system/cpu/online` has, for instance `0-3,6`.
+ *
+ * @throws {SyntaxError} for any other form.
+ */
+export function parseCpuList(text: string): number[] {
+  const cpus: number[] = [];
+  for (const range of text.trim().split(",")) {
+    const match = /^(\d+)(?:-(\d+))?$/.exec(range);
+    if (match === null) {
+      throw new SyntaxError(`Cannot read CPU list ${JSON.stringify(text)}: expected a form like 0-3,6`);
+    }
+    const first = Number(match[1]);
+    const last = Number(match[2] ?? match[1]);
+    for (let cpu = first; cpu <= last; cpu++) cpus.push(cpu);
+  }
+  return cpus;
+}
+
+/** Numbers of the CPUs that are online, from sysfs. */
+export function onlineCpus(): number[] {
+  return parseCpuList(Deno.readTextFileSync("/sys/devices/system/cpu/online"));
+}
+
+/** Index of a network interface of this network namespace, or 0 when there is none of that name. */
+export function interfaceIndex(name: string): number {
+  return libc().if_nametoindex(toCString(name));
+}
