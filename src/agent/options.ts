@@ -51,12 +51,10 @@ export function parseOptions(args: readonly string[], context: OptionsContext): 
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) throw new TextRequested(text.trimEnd());
-    throw new UsageError(
-      `${
-        error.message.replace(/^error: /, "").replace(/^./, (c) => c.toUpperCase())
-      }. Run with --help to see every flag`,
-    );
+    const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    throw new UsageError(`${message.replace(/^./, (c) => c.toUpperCase())}: run with --help to see every flag`);
   }
+  applyEnvironment(command, context.env);
   const values = command.opts<Omit<AgentOptions, "nodeName"> & { nodeName?: string }>();
   return { ...values, nodeName: values.nodeName ?? nodeNameFrom(context) };
 }
