@@ -153,6 +153,7 @@ export function start(command: string, args: readonly string[], options: StartOp
 /** Whether a program is found on PATH; returns its path. */
 export function which(program: string, path = Deno.env.get("PATH") ?? ""): string | undefined {
   // /usr/sbin and /sbin: a root shell opened with `su` on Debian lacks them, and ip and bpftool live there.
+  if (program.includes("/")) return program;
   for (const folder of [...path.split(":"), "/usr/sbin", "/sbin"]) {
     const file = `${folder}/${program}`;
     try {
@@ -169,7 +170,7 @@ function spawn(
   options: { cwd?: string; env?: Record<string, string> },
   stdin: "null" | "piped",
 ): Deno.ChildProcess {
-  return new Deno.Command(command, {
+  return new Deno.Command(which(command) ?? command, {
     args: [...args],
     stdin,
     stdout: "piped",

@@ -1,0 +1,23 @@
+/**
+ * Deno permissions of the programs, in one place for `deno run`, the tests and `deno compile`.
+ *
+ * Permission sets of deno.json are not used: Deno 2.9 prints a warning about them at every start, and a list of
+ * libraries under `ffi` makes it look for a bare library name in the current folder only.
+ */
+
+/**
+ * The agent. No `--allow-run`: it starts no process. `--allow-ffi` cannot be narrower (see above); files are read for
+ * options (certificates, identities, replay) and written for the Hubble socket alone.
+ */
+export const AGENT = [
+  "--no-prompt",
+  "--allow-ffi",
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-sys",
+] as const;
+
+/** The operator: no FFI, no files written, no processes. */
+export const OPERATOR = ["--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-sys"] as const;
