@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import { BpfObject } from "./bpf_object.ts";
 import { BpfMap, MapType, mapTypeSupported, possibleCpuCount } from "./bpf_map.ts";
-import { libbpf } from "./libbpf.ts";
-import { libc } from "./libc.ts";
-import { kernelSkipReason, kernelTest, minimalObject } from "./testing.ts";
+import { kernelTest, minimalObject, openLibraries } from "./testing.ts";
 
-if (kernelSkipReason === undefined) {
-  libbpf();
-  libc();
-}
+openLibraries();
 
 function key(number: number): Uint8Array {
   return new Uint8Array(new Uint32Array([number]).buffer);

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { BpfObject } from "./bpf_object.ts";
 import { LibbpfError } from "./error.ts";
-import { libbpf } from "./libbpf.ts";
-import { libc } from "./libc.ts";
-import { kernelSkipReason, kernelTest, minimalObject } from "./testing.ts";
+import { kernelTest, minimalObject, openLibraries } from "./testing.ts";
 
-// The libraries stay open for ever, so they are opened outside of the tests that watch for leaked resources.
-if (kernelSkipReason === undefined) {
-  libbpf();
-  libc();
-}
+openLibraries();
 
 const packet = new Uint8Array(64).fill(1);
 

@@ -1,26 +1,21 @@
 import assert from "node:assert/strict";
 import { BpfObject } from "./bpf_object.ts";
 import { possibleCpuCount } from "./bpf_map.ts";
-import { libbpf } from "./libbpf.ts";
-import { libc } from "./libc.ts";
 import { MappedPerf } from "./mapped_perf.ts";
 import { MappedRing } from "./mapped_ring.ts";
 import type { RecordRing } from "./record_ring.ts";
-import { kernelSkipReason, kernelTest, minimalObject } from "./testing.ts";
+import { kernelTest, minimalObject, openLibraries } from "./testing.ts";
 
-if (kernelSkipReason === undefined) {
-  libbpf();
-  libc();
-}
+openLibraries();
 
 const packet = { data: new Uint8Array(100) };
 
 /** Reads `struct sample` of testdata/minimal.bpf.c. */
 function readSamples(ring: RecordRing): { sequence: number; length: number; last: number }[] {
   const samples: { sequence: number; length: number; last: number }[] = [];
-  ring.drain((u8, u32, at, length) => {
+  ring.drain((u32, at, length) => {
     assert.ok(length >= 32 && length < 40, `${length} bytes`);
-    samples.push({ sequence: u32[at / 4], length: u32[at / 4 + 2], last: u8[at + 27] });
+    samples.push({ sequence: u32[at / 4], length: u32[at / 4 + 2], last: u32[at / 4 + 6] >>> 24 });
   }, Infinity);
   return samples;
 }

@@ -102,11 +102,11 @@ export class PerfBuffer implements RecordRing {
     const at = (record + 12) & (this.#u8.length - 1);
     const contiguous = this.#u8.length - at;
     if (length <= contiguous) {
-      handler(this.#u8, this.#u32, at, length);
+      handler(this.#u32, at, length);
       return;
     }
     this.#wrapped.set(this.#u8.subarray(at), 0);
     this.#wrapped.set(this.#u8.subarray(0, length - contiguous), contiguous);
-    handler(this.#wrapped, this.#wrappedWords, 0, length);
+    handler(this.#wrappedWords, 0, length);
   }
 }

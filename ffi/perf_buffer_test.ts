@@ -65,10 +65,9 @@ class Producer {
 
 function drainAll(ring: PerfBuffer, limit = Infinity): Uint8Array[] {
   const records: Uint8Array[] = [];
-  ring.drain((u8, u32, at, length) => {
-    assert.equal(u8.buffer, u32.buffer);
+  ring.drain((u32, at, length) => {
     assert.equal(at % 4, 0);
-    records.push(u8.slice(at, at + length));
+    records.push(new Uint8Array(u32.buffer).slice(at, at + length));
   }, limit);
   return records;
 }
@@ -166,7 +165,7 @@ Deno.test("PerfBuffer stays inside of the ring for random content", () => {
     const kernel = new Producer(64);
     new Uint8Array(kernel.data).set(bytes);
     new BigInt64Array(kernel.control, 1024, 1)[0] = written;
-    kernel.ring().drain((u8, _u32, at, length) => assert.ok(at + length <= u8.length, `${at} + ${length}`), 1000);
+    kernel.ring().drain((u32, at, length) => assert.ok(at + length <= u32.byteLength, `${at} + ${length}`), 1000);
   }));
 });
 

@@ -1,12 +1,11 @@
 /**
  * Receives one record of a ring, as a place in memory that the kernel writes: valid only during the call, and read-only.
  *
- * @param u8 the memory that holds the record
- * @param u32 the same memory as 32-bit words
+ * @param u32 the memory that holds the record, as 32-bit words
  * @param at offset of the record in bytes, a multiple of four
  * @param length length in bytes; perf rings round it up, so there may be up to seven bytes of padding at the end
  */
-export type RecordHandler = (u8: Uint8Array, u32: Uint32Array, at: number, length: number) => void;
+export type RecordHandler = (u32: Uint32Array, at: number, length: number) => void;
 
 /** A ring that the kernel writes and this process reads. */
 export interface RecordRing {

@@ -32,7 +32,6 @@ export class RingBuffer implements RecordRing {
   /** Size of the ring in bytes, a power of two. */
   readonly size: number;
   corruptions = 0;
-  readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
   readonly #words: Int32Array;
   readonly #producer: Int32Array;
@@ -46,7 +45,6 @@ export class RingBuffer implements RecordRing {
     if (this.size < HEADER_SIZE || !Number.isInteger(Math.log2(this.size))) {
       throw new RangeError(`Cannot use ${memory.data.byteLength} bytes as ring data: expected twice a power of two`);
     }
-    this.#u8 = new Uint8Array(memory.data);
     this.#u32 = new Uint32Array(memory.data);
     this.#words = new Int32Array(memory.data);
     this.#producer = new Int32Array(memory.producer);
@@ -82,7 +80,7 @@ export class RingBuffer implements RecordRing {
         consumed += step;
         if ((header & DISCARD) !== 0) continue;
         records++;
-        handler(this.#u8, this.#u32, at + HEADER_SIZE, length);
+        handler(this.#u32, at + HEADER_SIZE, length);
       }
     } finally {
       if (consumed > 0) {

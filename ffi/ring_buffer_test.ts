@@ -54,10 +54,9 @@ class Producer {
 
 function drainAll(ring: RingBuffer, limit = Infinity): Uint8Array[] {
   const records: Uint8Array[] = [];
-  ring.drain((u8, u32, at, length) => {
-    assert.equal(u8.buffer, u32.buffer);
+  ring.drain((u32, at, length) => {
     assert.equal(at % 8, 0);
-    records.push(u8.slice(at, at + length));
+    records.push(new Uint8Array(u32.buffer).slice(at, at + length));
   }, limit);
   return records;
 }
@@ -174,6 +173,6 @@ Deno.test("RingBuffer stays inside of the ring for random content", () => {
     new Uint8Array(data).set(bytes, 64);
     const producer = new BigInt64Array([written]).buffer;
     const ring = new RingBuffer({ consumer: new ArrayBuffer(8), producer, data });
-    ring.drain((u8, _u32, at, length) => assert.ok(at >= 8 && at + length <= u8.length, `${at} + ${length}`), 1000);
+    ring.drain((u32, at, length) => assert.ok(at >= 8 && at + length <= u32.byteLength, `${at} + ${length}`), 1000);
   }));
 });

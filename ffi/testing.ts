@@ -1,5 +1,9 @@
 /** What the tests of this folder share: a small BPF object, and the reason why a machine cannot run a test. */
 
+import { toCString } from "./cstring.ts";
+import { libbpf } from "./libbpf.ts";
+import { libc } from "./libc.ts";
+
 const clang = "clang";
 const objects = new Map<string, Uint8Array>();
 
@@ -43,4 +47,55 @@ function findSkipReason(): string | undefined {
     return "no clang";
   }
   return undefined;
+}
+
+const CLONE_NEWNET = 0x4000_0000;
+
+/**
+ * Runs a function in a network namespace of its own, which vanishes afterwards with everything in it.
+ *
+ * Only this thread moves: calls through FFI and processes started meanwhile are in the namespace, Deno's own sockets are not.
+ */
+export async function inNetworkNamespace(run: () => void | Promise<void>): Promise<void> {
+  const c = threadCalls();
+  const home = c.open(toCString("/proc/thread-self/ns/net"), 0);
+  if (home < 0) throw new Error("Open the network namespace of this thread");
+  try {
+    if (c.unshare(CLONE_NEWNET) !== 0) throw new Error("Make a network namespace");
+    await run();
+  } finally {
+    c.setns(home, CLONE_NEWNET);
+    c.close(home);
+  }
+}
+
+function openThreadCalls() {
+  return Deno.dlopen("libc.so.6", {
+    open: { parameters: ["buffer", "i32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+    unshare: { parameters: ["i32"], result: "i32" },
+    setns: { parameters: ["i32", "i32"], result: "i32" },
+  }).symbols;
+}
+
+let calls: ReturnType<typeof openThreadCalls> | undefined;
+
+function threadCalls(): ReturnType<typeof openThreadCalls> {
+  calls ??= openThreadCalls();
+  return calls;
+}
+
+/** Runs a command of iproute2 or another tool, and returns what it printed. */
+export function run(command: string, ...args: string[]): string {
+  const { success, stdout, stderr } = new Deno.Command(command, { args }).outputSync();
+  if (!success) throw new Error(`Run ${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+  return new TextDecoder().decode(stdout);
+}
+
+/** Opens the libraries before the tests, which would otherwise be taken for the ones that leak them. */
+export function openLibraries(): void {
+  if (kernelSkipReason !== undefined) return;
+  libbpf();
+  libc();
+  threadCalls();
 }
