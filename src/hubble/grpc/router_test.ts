@@ -75,6 +75,7 @@ Deno.test("GrpcRouter streams the messages of a generator", async () => {
 });
 
 Deno.test("GrpcRouter sends headers before the first message", async () => {
+  // deno-lint-ignore require-yield
   await withServer(async function* (_service, { signal }) {
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }, async (session) => {

@@ -1,0 +1,95 @@
+/** A GetFlowsRequest, checked and compiled. */
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { FlowFilter } from "../../proto/gen/flow/flow_pb.ts";
+import type { GetFlowsRequest } from "../../proto/gen/observer/observer_pb.ts";
+import { compileFieldMask, type FieldMask } from "../flow/field_mask.ts";
+import type { FlowView } from "../flow/view.ts";
+
+/** A wall-clock time: whole seconds since 1970 and the rest in nanoseconds. */
+export interface Instant {
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** Decides which flows a request wants; `src/flow/filter` makes them. */
+export interface Matcher {
+  /** True when no filter was given: {@link matches} is then always true and need not be called. */
+  readonly matchesAll: boolean;
+  matches(view: FlowView): boolean;
+}
+
+/** Which events of the store to send, and from where to where. */
+export interface FlowQuery {
+  readonly matcher: Matcher;
+  /** Number of matching flows; Infinity for all. */
+  readonly limit: number;
+  /** Count from the oldest flow, not from the newest. */
+  readonly first: boolean;
+  /** Go on with new flows; `limit` then only says how far back to begin. */
+  readonly follow: boolean;
+  readonly since?: Instant;
+  readonly until?: Instant;
+  /** What of each flow to send; undefined for all of it. */
+  readonly mask?: FieldMask;
+}
+
+/**
+ * Checks a request and compiles its filters.
+ * @throws ConnectError INVALID_ARGUMENT for `first` with `follow`, a time out of range, a bad filter or field mask.
+ */
+export function flowQuery(
+  request: GetFlowsRequest,
+  compile: (whitelist: FlowFilter[], blacklist: FlowFilter[]) => Matcher,
+): FlowQuery {
+  const range = eventQuery(request);
+  try {
+    const matcher = compile(request.whitelist, request.blacklist);
+    const mask = compileFieldMask(request.fieldMask?.paths ?? []);
+    return { ...range, matcher, ...(mask && { mask }) };
+  } catch (cause) {
+    throw ConnectError.from(cause, Code.InvalidArgument);
+  }
+}
+
+/** What the requests for flows, agent events and debug events have in common. */
+export function eventQuery(
+  request: {
+    number: bigint;
+    first: boolean;
+    follow: boolean;
+    since?: Timestamp | undefined;
+    until?: Timestamp | undefined;
+  },
+): Omit<FlowQuery, "matcher" | "mask"> {
+  if (request.first && request.follow) {
+    throw new ConnectError("first cannot be specified with follow", Code.InvalidArgument);
+  }
+  return {
+    // --all asks for 2^64 − 1 flows; a double is exact far beyond what any store holds.
+    limit: request.number === 0n ? Infinity : Number(request.number),
+    first: request.first,
+    follow: request.follow,
+    ...(request.since && { since: instant("since", request.since) }),
+    ...(request.until && { until: instant("until", request.until) }),
+  };
+}
+
+/** Negative when `seconds` and `nanos` are before `instant`, positive when after, 0 when equal. */
+export function compareTime(seconds: number, nanos: number, instant: Instant): number {
+  return seconds - instant.seconds || nanos - instant.nanos;
+}
+
+/** The years 1 to 9999, in seconds since 1970: the range of google.protobuf.Timestamp. */
+const MIN_SECONDS = -62_135_596_800n;
+const MAX_SECONDS = 253_402_300_799n;
+
+function instant(name: string, { seconds, nanos }: Timestamp): Instant {
+  if (seconds < MIN_SECONDS || seconds > MAX_SECONDS || nanos < 0 || nanos > 999_999_999) {
+    throw new ConnectError(
+      `Invalid ${name} time: ${seconds} seconds, ${nanos} nanoseconds is not within the years 1 to 9999`,
+      Code.InvalidArgument,
+    );
+  }
+  return { seconds: Number(seconds), nanos };
+}

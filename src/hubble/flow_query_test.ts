@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { GetFlowsRequestSchema } from "../../proto/gen/observer/observer_pb.ts";
+import { compareTime, flowQuery, type Matcher } from "./flow_query.ts";
+
+const all: Matcher = { matchesAll: true, matches: () => true };
+
+function query(request: MessageInitShape<typeof GetFlowsRequestSchema>, compile = () => all) {
+  return flowQuery(create(GetFlowsRequestSchema, request), compile);
+}
+
+function refusal(request: MessageInitShape<typeof GetFlowsRequestSchema>, compile = () => all): ConnectError {
+  try {
+    query(request, compile);
+  } catch (error) {
+    assert.ok(error instanceof ConnectError);
+    return error;
+  }
+  throw new assert.AssertionError({ message: "request was accepted" });
+}
+
+Deno.test("flowQuery() reads number, first and follow", () => {
+  assert.deepEqual(query({}), { matcher: all, limit: Infinity, first: false, follow: false });
+  assert.equal(query({ number: 20n, first: true }).limit, 20);
+  assert.ok(query({ number: (1n << 64n) - 1n }).limit > 1e19);
+});
+
+Deno.test("flowQuery() refuses first with follow", () => {
+  const error = refusal({ first: true, follow: true });
+  assert.deepEqual([error.code, error.rawMessage], [Code.InvalidArgument, "first cannot be specified with follow"]);
+});
+
+Deno.test("flowQuery() takes times of the years 1 to 9999 and no others", () => {
+  assert.deepEqual(query({ since: { seconds: 5n, nanos: 7 } }).since, { seconds: 5, nanos: 7 });
+  assert.deepEqual(query({ until: { seconds: -62135596800n } }).until, { seconds: -62135596800, nanos: 0 });
+  for (
+    const time of [{ seconds: -62135596801n }, { seconds: 253402300800n }, { nanos: -1 }, { nanos: 1_000_000_000 }]
+  ) {
+    for (const name of ["since", "until"]) {
+      const error = refusal({ [name]: time });
+      assert.equal(error.code, Code.InvalidArgument);
+      assert.match(error.rawMessage, new RegExp(`^Invalid ${name} time: .*seconds`));
+    }
+  }
+});
+
+Deno.test("flowQuery() names the path of a field mask that Flow does not have", () => {
+  assert.deepEqual(query({ fieldMask: { paths: ["source.pod_name"] } }).mask?.key, "source.pod_name");
+  assert.equal(query({ fieldMask: { paths: [] } }).mask, undefined);
+  const error = refusal({ fieldMask: { paths: ["time", "no_such"] } });
+  assert.equal(error.code, Code.InvalidArgument);
+  assert.match(error.rawMessage, /invalid fieldmask.*no_such/);
+});
+
+Deno.test("flowQuery() makes INVALID_ARGUMENT of a filter that does not compile", () => {
+  const error = refusal({}, () => {
+    throw new Error("invalid protocol filter");
+  });
+  assert.deepEqual([error.code, error.rawMessage], [Code.InvalidArgument, "invalid protocol filter"]);
+});
+
+Deno.test("compareTime() orders by seconds, then nanoseconds", () => {
+  assert.ok(compareTime(5, 0, { seconds: 4, nanos: 999 }) > 0);
+  assert.ok(compareTime(5, 1, { seconds: 5, nanos: 2 }) < 0);
+  assert.equal(compareTime(5, 2, { seconds: 5, nanos: 2 }), 0);
+});
