@@ -34,17 +34,22 @@ struct conntrack_key {
 	__u8 reserved[5];   /* 43 zero */
 };
 
-/* What one end has sent. 64 bytes: a cache line's worth. */
+/*
+ * What one end has sent, 56 bytes. "Held back" is what no event has told yet.
+ * One addition counts a packet with its bytes and a second one its PSH: a
+ * locked addition is a tenth of the cost of a packet.
+ *
+ * Totals of the connection are reported + spilled + held back.
+ */
 struct conntrack_side {
-	__u64 bytes;		/*  0 ever counted here; never reset */
-	__u64 reported_bytes;	/*  8 of them in events; bytes - reported_bytes is held back (signed) */
-	__u64 start_bytes;	/* 16 value of bytes when the present connection began */
-	__u64 held_packets_ack; /* 24 held-back packets << 32, plus those with ACK (both signed) */
-	__u64 held_psh_ns;	/* 32 held-back PSH << 32, plus NS (both signed) */
-	__u64 held_rare;	/* 40 held-back FIN, SYN, RST, URG, ECE, CWR: signed lanes of RARE_BITS bits, FIN lowest */
-	__u64 next_report_ns;	/* 48 the first packet from then on is reported; 0: the very next */
-	__u32 reported_packets; /* 56 packets in events; + held-back packets - start_packets is the connection's total */
-	__u32 start_packets;	/* 60 reported + held-back packets when the present connection began */
+	__u64 held;		/*  0 held-back packets << HELD_BYTES_BITS, plus their bytes (lanes, both signed) */
+	__u64 held_flags;	/*  8 of them: PSH << 32, plus TCP without ACK << 16, plus NS (lanes, all signed) */
+	__u64 held_rare;	/* 16 of them: FIN, SYN, RST, URG, ECE, CWR: signed lanes of RARE_BITS bits, FIN lowest */
+	__u64 spilled_bytes;	/* 24 held-back bytes that no longer fit the lane, because the ring was full for long */
+	__u64 reported_bytes;	/* 32 in events of the present connection */
+	__u64 next_report_ns;	/* 40 CLOCK_MONOTONIC: the first packet from then on is reported; 0: the very next */
+	__u32 reported_packets; /* 48 in events of the present connection */
+	__u32 spilled_packets;	/* 52 as spilled_bytes */
 };
 
 enum conntrack_state {
@@ -60,7 +65,7 @@ enum conntrack_initiator {
 };
 
 struct conntrack_entry {
-	__u64 expires_ns;	       /*  0 clock of packet_event.ts_ns (CLOCK_MONOTONIC in the perf variant) */
+	__u64 expires_ns;	       /*  0 CLOCK_MONOTONIC, in both variants */
 	__u16 flags_seen[2];	       /*  8 TCP flags seen from each end */
 	__u8 fin_seen[2];	       /* 12 1 once that end sent FIN; a byte each, so that two CPUs can set them at once */
 	__u8 initiator;		       /* 14 enum conntrack_initiator bits */
@@ -68,6 +73,8 @@ struct conntrack_entry {
 	struct conntrack_side side[2]; /* 16 */
 };
 
+#define HELD_BYTES_BITS 36
+#define HELD_BYTES_MASK ((1ULL << HELD_BYTES_BITS) - 1)
 #define RARE_BITS 10
 /* Rare flags stop counting here (the event's fields are bytes); far from the lane's limit, so a race cannot carry over. */
 #define RARE_MAX 255

@@ -8,6 +8,7 @@
 #ifndef RETINA_OUTPUT_H
 #define RETINA_OUTPUT_H
 
+#include "knobs.h"
 #include "packet_event.h"
 
 /* An event and its optional tail, as user space reads them. */
@@ -48,7 +49,13 @@ static __always_inline int event_submit(struct __sk_buff *skb, struct event_reco
 }
 
 /* CLOCK_MONOTONIC: the boot-time clock came with 5.8. User space adds the difference. */
-static __always_inline __u64 clock_ns(void)
+static __always_inline __u64 event_time_ns(void)
+{
+	return bpf_ktime_get_ns();
+}
+
+/* CLOCK_MONOTONIC for conntrack. */
+static __always_inline __u64 conntrack_time_ns(void)
 {
 	return bpf_ktime_get_ns();
 }
@@ -75,9 +82,20 @@ static __always_inline int event_submit(struct __sk_buff *skb, struct event_reco
 	return 0;
 }
 
-static __always_inline __u64 clock_ns(void)
+static __always_inline __u64 event_time_ns(void)
 {
 	return bpf_ktime_get_boot_ns();
+}
+
+/*
+ * CLOCK_MONOTONIC for conntrack, at the resolution of the timer tick where the kernel can:
+ * reading the counter costs more than all the rest of an unreported packet.
+ */
+static __always_inline __u64 conntrack_time_ns(void)
+{
+	if (coarse_clock)
+		return bpf_ktime_get_coarse_ns();
+	return bpf_ktime_get_ns();
 }
 
 #endif /* RETINA_PERF */

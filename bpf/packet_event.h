@@ -54,7 +54,7 @@ enum tcp_flag {
  * this packet. TX is the initiator's direction, RX the responder's.
  */
 struct packet_event {
-	__u64 ts_ns;		  /*   0 CLOCK_BOOTTIME, nanoseconds */
+	__u64 ts_ns;		  /*   0 CLOCK_BOOTTIME, nanoseconds; CLOCK_MONOTONIC in the perf variant */
 	__u8 src_addr[16];	  /*   8 network byte order; IPv4 as ::ffff:a.b.c.d */
 	__u8 dst_addr[16];	  /*  24 network byte order; IPv4 as ::ffff:a.b.c.d */
 	__u32 bytes;		  /*  40 frame length in bytes, link layer included (skb->len) */

@@ -26,7 +26,7 @@ struct {
 
 static __always_inline int observe(struct __sk_buff *skb, enum observation_point point, int has_ethernet)
 {
-	struct packet packet = {};
+	struct packet packet;
 	struct conntrack_entry *entry;
 	struct stats *stats;
 	__u32 zero = 0;
@@ -47,7 +47,7 @@ static __always_inline int observe(struct __sk_buff *skb, enum observation_point
 		return TC_ACT_UNSPEC;
 	}
 
-	packet.now = clock_ns();
+	packet.now = conntrack_time_ns();
 	entry = bpf_map_lookup_elem(&CONNTRACK, &packet.key);
 	if (unlikely(!entry)) {
 		entry = create(&packet, stats);

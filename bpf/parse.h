@@ -26,23 +26,32 @@
 
 /* A parsed packet. What only an event needs is left in the packet until there is one. */
 struct packet {
-	struct conntrack_key key;
+	union {
+		struct conntrack_key key;
+		/*
+		 * The key is written and hashed in whole words: a word put together from
+		 * smaller stores would stall the loads of the hash.
+		 */
+		__u64 words[6];
+	};
 	__u64 now;
 	__u32 bytes;
 	__u32 l4_offset;
-	__u32 tcp_seq;
-	__u32 tcp_ack;
+	/* From here on zero unless the packet has it; parse() writes all above. */
+	__u32 tcp_seq; /* network byte order */
+	__u32 tcp_ack; /* network byte order */
 	__u16 src_port;
 	__u16 dst_port;
 	__u16 tcp_flags;
-	__u8 tcp_length; /* of the header, in bytes; 0: no TCP header */
-	__u8 ip_version;
 	__u8 icmp_type;
 	__u8 icmp_code;
+	__u8 tcp_length; /* of the header, in bytes; 0: no TCP header */
+	__u8 is_answer;	 /* an ICMP echo reply: the other end asked */
+	__u8 side;	 /* the end that sent it: 0 low, 1 high */
+	__u8 ip_version;
 	__u8 event_flags;
 	__u8 observation_point;
-	__u8 side;	/* the end that sent it: 0 low, 1 high */
-	__u8 is_answer; /* an ICMP echo reply: the other end asked */
+	__u8 reserved[2];
 };
 
 /* Room for a header that is not linear. */
@@ -120,7 +129,7 @@ static __noinline int walk_extensions(struct __sk_buff *skb, struct upper *upper
 }
 
 /* The EtherType behind the MAC addresses and VLAN tags; sets *offset behind it. 0 when the packet is too short. */
-static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, struct packet *packet, __u32 *offset)
+static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, __u32 *offset, __u16 *vlan_id)
 {
 	union scratch scratch;
 	__be16 *type = header_at(skb, 12, 2, &scratch);
@@ -139,8 +148,8 @@ static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, struct packet
 		tag = header_at(skb, *offset, VLAN_LENGTH, &scratch);
 		if (!tag)
 			return 0;
-		if (!packet->key.vlan_id)
-			packet->key.vlan_id = bpf_ntohs(tag[0]) & VLAN_ID_MASK;
+		if (!*vlan_id)
+			*vlan_id = bpf_ntohs(tag[0]) & VLAN_ID_MASK;
 		ethertype = bpf_ntohs(tag[1]);
 		*offset += VLAN_LENGTH;
 	}
@@ -148,27 +157,27 @@ static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, struct packet
 }
 
 /* Ports, flags and ICMP fields. Returns 0 or the reason to ignore the packet. */
-static __always_inline int parse_upper(struct __sk_buff *skb, struct packet *packet, struct upper *upper,
+static __always_inline int parse_upper(struct __sk_buff *skb, struct packet *packet, struct upper upper,
 				       __u16 *key_src, __u16 *key_dst)
 {
-	__u32 offset = upper->offset & MAX_OFFSET;
+	__u32 offset = upper.offset & MAX_OFFSET;
 	union scratch scratch;
 
-	if (unlikely(upper->is_later_fragment)) {
+	if (unlikely(upper.is_later_fragment)) {
 		packet->event_flags |= EVENT_FRAGMENT;
 		return 0;
 	}
-	switch (upper->protocol) {
+	switch (upper.protocol) {
 	case PROTO_TCP: {
 		struct tcp_header *tcp = header_at(skb, offset, sizeof(*tcp), &scratch);
 		__u32 length;
 
-		if (!tcp || offset + sizeof(*tcp) > upper->end)
+		if (!tcp || offset + sizeof(*tcp) > upper.end)
 			return STAT_L4_TRUNCATED;
 		length = (tcp->offset_ns >> 4) * 4;
 		if (length < sizeof(*tcp))
 			return STAT_BAD_HEADER;
-		if (offset + length > upper->end)
+		if (offset + length > upper.end)
 			return STAT_L4_TRUNCATED;
 		packet->tcp_length = length;
 		packet->tcp_flags = tcp->flags | (__u16)(tcp->offset_ns & 1) << 8;
@@ -180,10 +189,10 @@ static __always_inline int parse_upper(struct __sk_buff *skb, struct packet *pac
 	}
 	case PROTO_UDP:
 	case PROTO_SCTP: {
-		__u32 length = upper->protocol == PROTO_UDP ? UDP_LENGTH : SCTP_LENGTH;
+		__u32 length = upper.protocol == PROTO_UDP ? UDP_LENGTH : SCTP_LENGTH;
 		struct ports_header *ports = header_at(skb, offset, sizeof(*ports), &scratch);
 
-		if (!ports || offset + length > upper->end)
+		if (!ports || offset + length > upper.end)
 			return STAT_L4_TRUNCATED;
 		*key_src = packet->src_port = bpf_ntohs(ports->source);
 		*key_dst = packet->dst_port = bpf_ntohs(ports->destination);
@@ -192,10 +201,10 @@ static __always_inline int parse_upper(struct __sk_buff *skb, struct packet *pac
 	case PROTO_ICMP:
 	case PROTO_ICMPV6: {
 		struct icmp_header *icmp = header_at(skb, offset, sizeof(*icmp), &scratch);
-		__u8 request = upper->protocol == PROTO_ICMP ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST;
-		__u8 reply = upper->protocol == PROTO_ICMP ? ICMP_ECHO_REPLY : ICMPV6_ECHO_REPLY;
+		__u8 request = upper.protocol == PROTO_ICMP ? ICMP_ECHO_REQUEST : ICMPV6_ECHO_REQUEST;
+		__u8 reply = upper.protocol == PROTO_ICMP ? ICMP_ECHO_REPLY : ICMPV6_ECHO_REPLY;
 
-		if (!icmp || offset + sizeof(*icmp) > upper->end)
+		if (!icmp || offset + sizeof(*icmp) > upper.end)
 			return STAT_L4_TRUNCATED;
 		packet->icmp_type = icmp->type;
 		packet->icmp_code = icmp->code;
@@ -223,19 +232,22 @@ static __always_inline int parse_upper(struct __sk_buff *skb, struct packet *pac
 static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, int has_ethernet)
 {
 	__u64 source[2] = {}, destination[2] = {};
-	__u16 key_src = 0, key_dst = 0;
+	__u16 key_src = 0, key_dst = 0, vlan_id = 0;
 	struct upper upper = {};
 	union scratch scratch;
 	__u32 offset = 0;
 	__u32 length = skb->len;
 	int is_ipv6, reason;
 
+	packet->tcp_seq = packet->tcp_ack = 0;
+	packet->src_port = packet->dst_port = packet->tcp_flags = 0;
+	packet->icmp_type = packet->icmp_code = 0;
+	packet->tcp_length = packet->is_answer = 0;
 	packet->bytes = length;
-	packet->key.ifindex = skb->ifindex;
-	if (skb->vlan_present)
-		packet->key.vlan_id = skb->vlan_tci & VLAN_ID_MASK;
+	if (unlikely(skb->vlan_present))
+		vlan_id = skb->vlan_tci & VLAN_ID_MASK;
 	if (has_ethernet) {
-		__u16 ethertype = parse_ethernet(skb, packet, &offset);
+		__u16 ethertype = parse_ethernet(skb, &offset, &vlan_id);
 
 		if (ethertype == ETH_P_IP)
 			is_ipv6 = 0;
@@ -298,15 +310,17 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, i
 		destination[1] = ip->destination[1];
 		packet->ip_version = 6;
 		if (unlikely(upper.protocol != PROTO_TCP && upper.protocol != PROTO_UDP)) {
-			reason = walk_extensions(skb, &upper);
+			struct upper walk = upper;
+
+			reason = walk_extensions(skb, &walk);
 			if (reason)
 				return reason;
+			upper = walk;
 		}
 	}
 
 	packet->l4_offset = upper.offset;
-	packet->key.protocol = upper.protocol;
-	reason = parse_upper(skb, packet, &upper, &key_src, &key_dst);
+	reason = parse_upper(skb, packet, upper, &key_src, &key_dst);
 	if (unlikely(reason))
 		return reason;
 
@@ -318,18 +332,20 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, i
 	else
 		packet->side = key_src > key_dst;
 	if (packet->side) {
-		packet->key.low_addr[0] = destination[0];
-		packet->key.low_addr[1] = destination[1];
-		packet->key.high_addr[0] = source[0];
-		packet->key.high_addr[1] = source[1];
+		packet->words[0] = destination[0];
+		packet->words[1] = destination[1];
+		packet->words[2] = source[0];
+		packet->words[3] = source[1];
+		packet->words[4] = key_dst | (__u32)key_src << 16;
 	} else {
-		packet->key.low_addr[0] = source[0];
-		packet->key.low_addr[1] = source[1];
-		packet->key.high_addr[0] = destination[0];
-		packet->key.high_addr[1] = destination[1];
+		packet->words[0] = source[0];
+		packet->words[1] = source[1];
+		packet->words[2] = destination[0];
+		packet->words[3] = destination[1];
+		packet->words[4] = key_src | (__u32)key_dst << 16;
 	}
-	packet->key.low_port = packet->side ? key_dst : key_src;
-	packet->key.high_port = packet->side ? key_src : key_dst;
+	packet->words[4] |= (__u64)skb->ifindex << 32;
+	packet->words[5] = vlan_id | (__u32)upper.protocol << 16;
 	return 0;
 }
 

@@ -11,25 +11,21 @@
 /* TCP options that are looked at; a SYN has five or six, later packets three. */
 #define MAX_TCP_OPTIONS 16
 
-/* What an event takes from the held-back counters of its direction. */
+/* What an event takes from the held-back counters of its direction, this packet not among it. */
 struct taken {
 	__u32 packets;
-	__u32 ack;
+	__u32 bytes;
+	__u32 without_ack;
 	__u32 psh;
 	__u32 ns;
-	__u64 bytes;
+	__u32 spilled_packets; /* of packets, those from the spilled counters */
+	__u32 spilled_bytes;
 	__u64 rare; /* lanes as in conntrack_side.held_rare */
 };
 
-static __always_inline __u64 clamp(__s64 value, __s64 limit)
+static __always_inline __u32 clamp(__s64 value, __u32 limit)
 {
 	return value < 0 ? 0 : value > limit ? limit : value;
-}
-
-/* The signed low lane of a packed counter. */
-static __always_inline __s64 low_lane(__u64 lanes, __u32 bits)
-{
-	return (__s64)(lanes << (64 - bits)) >> (64 - bits);
 }
 
 /*
@@ -38,27 +34,42 @@ static __always_inline __s64 low_lane(__u64 lanes, __u32 bits)
  * fit the event's field stays for the next one.
  */
 static __always_inline void read_held(const struct conntrack_side *side, const struct packet *packet,
-				      struct taken *taken, struct packet_event *event)
+				      struct taken *taken)
 {
-	__u64 packets_ack = side->held_packets_ack;
-	__u64 psh_ns = side->held_psh_ns;
-	__u64 rare = side->held_rare;
-	__s64 ack = low_lane(packets_ack, 32);
-	__s64 ns = low_lane(psh_ns, 32);
+	__u64 held = side->held;
+	__u64 flags = side->held_flags;
+	__s64 ns = low_lane(flags, 16);
+	__u16 own = packet->tcp_flags;
+	__s64 without_ack;
+
+	flags = (__s64)(flags - ns) >> 16;
+	without_ack = low_lane(flags, 16);
+	flags = (__s64)(flags - without_ack) >> 16;
+
+	taken->packets = clamp(held_packets(held) - 1, 0x7fffffff);
+	taken->bytes = clamp(held_bytes(held) - packet->bytes, 0x7fffffff);
+	taken->spilled_packets = clamp(side->spilled_packets, 0x7fffffff);
+	taken->spilled_bytes = clamp(side->spilled_bytes, 0x7fffffff);
+	taken->ns = clamp(ns - !!(own & TCP_NS), HELD_NS_MAX);
+	taken->psh = clamp((__s64)flags - !!(own & TCP_PSH), 0x7fffffff);
+	taken->rare = 0;
+	taken->without_ack = 0;
+	if (packet->tcp_length)
+		taken->without_ack = clamp(without_ack - !(own & TCP_ACK), taken->packets + taken->spilled_packets);
+}
+
+static __always_inline void fill_held(struct packet_event *event, const struct packet *packet, __u64 rare,
+				      struct taken *taken)
+{
 	__u8 *fields[] = { &event->held_fin, &event->held_syn, &event->held_rst,
 			   &event->held_urg, &event->held_ece, &event->held_cwr };
 
-	taken->packets = clamp(((__s64)(packets_ack - ack) >> 32) - 1, 0x7fffffff);
-	taken->ack = clamp(ack - !!(packet->tcp_flags & TCP_ACK), 0x7fffffff);
-	taken->psh = clamp(((__s64)(psh_ns - ns) >> 32) - !!(packet->tcp_flags & TCP_PSH), 0x7fffffff);
-	taken->ns = clamp(ns - !!(packet->tcp_flags & TCP_NS), HELD_NS_MAX);
-	taken->bytes = clamp((__s64)(side->bytes - side->reported_bytes) - packet->bytes, 0xffffffff);
-	taken->rare = 0;
-	event->held_packets = taken->packets;
-	event->held_bytes = taken->bytes;
-	event->held_ack = taken->ack;
+	event->held_packets = taken->packets + taken->spilled_packets;
+	event->held_bytes = taken->bytes + taken->spilled_bytes;
 	event->held_psh = taken->psh;
 	event->held_ns = taken->ns;
+	if (packet->tcp_length)
+		event->held_ack = event->held_packets - taken->without_ack;
 	if (likely(!rare))
 		return;
 #pragma unroll
@@ -68,7 +79,7 @@ static __always_inline void read_held(const struct conntrack_side *side, const s
 
 		*fields[i] = count;
 		taken->rare |= count << (i * RARE_BITS);
-		rare = (__u64)(rare - lane) >> RARE_BITS;
+		rare = (__s64)(rare - lane) >> RARE_BITS;
 	}
 }
 
@@ -76,40 +87,60 @@ static __always_inline void read_held(const struct conntrack_side *side, const s
 static __always_inline void settle(struct conntrack_side *side, const struct packet *packet,
 				   const struct taken *taken)
 {
-	__u16 flags = packet->tcp_flags;
-	__u64 packets_ack = ((__u64)taken->packets + 1) << 32;
-	__u64 psh_ns = ((__u64)taken->psh + !!(flags & TCP_PSH)) << 32;
+	__u16 own = packet->tcp_flags;
+	__u64 held = ((__u64)taken->packets + 1) << HELD_BYTES_BITS;
+	__u64 flags = ((__u64)taken->psh + !!(own & TCP_PSH)) << 32;
 
-	packets_ack += taken->ack + !!(flags & TCP_ACK);
-	psh_ns += taken->ns + !!(flags & TCP_NS);
-	__sync_fetch_and_add(&side->reported_packets, taken->packets + 1);
-	__sync_fetch_and_add(&side->held_packets_ack, -packets_ack);
-	__sync_fetch_and_add(&side->reported_bytes, taken->bytes + packet->bytes);
-	if (psh_ns)
-		__sync_fetch_and_add(&side->held_psh_ns, -psh_ns);
-	if (taken->rare)
+	held += (__u64)taken->bytes + packet->bytes;
+	flags += taken->ns + !!(own & TCP_NS);
+	if (packet->tcp_length)
+		flags += (__u64)(taken->without_ack + !(own & TCP_ACK)) << 16;
+	__sync_fetch_and_add(&side->reported_packets, taken->packets + taken->spilled_packets + 1);
+	__sync_fetch_and_add(&side->reported_bytes, (__u64)taken->bytes + taken->spilled_bytes + packet->bytes);
+	__sync_fetch_and_add(&side->held, -held);
+	if (flags)
+		__sync_fetch_and_add(&side->held_flags, -flags);
+	if (unlikely(taken->rare))
 		__sync_fetch_and_add(&side->held_rare, -taken->rare);
+	if (unlikely(taken->spilled_packets))
+		__sync_fetch_and_add(&side->spilled_packets, -taken->spilled_packets);
+	if (unlikely(taken->spilled_bytes))
+		__sync_fetch_and_add(&side->spilled_bytes, -(__u64)taken->spilled_bytes);
 	side->next_report_ns = packet->now + report_interval_ns;
+}
+
+/* Moves a full lane into the spilled counters. Two CPUs at once leave a debt in the lane, which later packets repay. */
+static __always_inline void spill(struct conntrack_side *side)
+{
+	__u64 held = side->held;
+	__s64 bytes = held_bytes(held), packets = held_packets(held);
+
+	if (bytes < 4 * HELD_BYTES_MAX || packets <= 0)
+		return;
+	__sync_fetch_and_add(&side->spilled_packets, (__u32)packets);
+	__sync_fetch_and_add(&side->spilled_bytes, bytes);
+	__sync_fetch_and_add(&side->held, -(((__u64)packets << HELD_BYTES_BITS) + bytes));
 }
 
 /* The ring is full: the packet stays in the held-back counters and the next one of its direction tries again. */
 static __always_inline void hold_back(struct conntrack_side *side, const struct packet *packet)
 {
-	__u16 flags = packet->tcp_flags;
-	__u64 held = side->held_rare;
 	const __u16 order[] = { TCP_FIN, TCP_SYN, TCP_RST, TCP_URG, TCP_ECE, TCP_CWR };
+	__u16 flags = packet->tcp_flags;
+	__u64 rare = side->held_rare;
 	__u64 add = 0;
 
 	side->next_report_ns = 0;
+	spill(side);
 	if (!(flags & TCP_NOTABLE))
 		return;
 #pragma unroll
 	for (int i = 0; i < 6; i++) {
-		__s64 lane = low_lane(held, RARE_BITS);
+		__s64 lane = low_lane(rare, RARE_BITS);
 
 		if (flags & order[i] && lane < RARE_MAX)
 			add |= 1ULL << (i * RARE_BITS);
-		held = (__u64)(held - lane) >> RARE_BITS;
+		rare = (__s64)(rare - lane) >> RARE_BITS;
 	}
 	__sync_fetch_and_add(&side->held_rare, add);
 }
@@ -150,7 +181,7 @@ static __always_inline void fill_packet(struct packet_event *event, const struct
 	__u64 *source = (__u64 *)event->src_addr, *destination = (__u64 *)event->dst_addr;
 	const struct conntrack_key *key = &packet->key;
 
-	event->ts_ns = packet->now;
+	event->ts_ns = event_time_ns();
 	source[0] = packet->side ? key->high_addr[0] : key->low_addr[0];
 	source[1] = packet->side ? key->high_addr[1] : key->low_addr[1];
 	destination[0] = packet->side ? key->low_addr[0] : key->high_addr[0];
@@ -180,6 +211,16 @@ static __always_inline __u8 direction_of(const struct packet *packet, int is_rep
 	return is_outgoing != is_reply ? DIR_EGRESS : DIR_INGRESS;
 }
 
+static __always_inline __u64 total_bytes(const struct conntrack_side *side)
+{
+	return side->reported_bytes + side->spilled_bytes + held_bytes(side->held);
+}
+
+static __always_inline __u32 total_packets(const struct conntrack_side *side)
+{
+	return side->reported_packets + side->spilled_packets + (__u32)held_packets(side->held);
+}
+
 /* What the connection's entry says. */
 static __always_inline void fill_connection(struct packet_event *event, struct conntrack_entry *entry,
 					    const struct packet *packet, struct taken *taken)
@@ -191,11 +232,12 @@ static __always_inline void fill_connection(struct packet_event *event, struct c
 
 	event->is_reply = sender == initiator ? REPLY_NO : REPLY_YES;
 	event->traffic_direction = direction_of(packet, sender != initiator);
-	event->total_bytes_tx = tx->bytes - tx->start_bytes;
-	event->total_bytes_rx = rx->bytes - rx->start_bytes;
-	event->total_packets_tx = packets_of(tx) - tx->start_packets;
-	event->total_packets_rx = packets_of(rx) - rx->start_packets;
-	read_held(&entry->side[sender], packet, taken, event);
+	event->total_bytes_tx = total_bytes(tx);
+	event->total_bytes_rx = total_bytes(rx);
+	event->total_packets_tx = total_packets(tx);
+	event->total_packets_rx = total_packets(rx);
+	read_held(&entry->side[sender], packet, taken);
+	fill_held(event, packet, entry->side[sender].held_rare, taken);
 	if (entry->state == CONNTRACK_CLOSED)
 		event->event_flags |= EVENT_CLOSED;
 }

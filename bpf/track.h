@@ -17,16 +17,18 @@
 #define TCP_NOTABLE (TCP_FIN | TCP_SYN | TCP_RST | TCP_URG | TCP_ECE | TCP_CWR)
 
 /*
- * A report is forced from here on: 2^30 bytes leave room for the packets that
- * come before the report gets through. A packet has 20 bytes and more, so that the
- * packet lanes are far from their limit then.
+ * A report is forced from here on. 2^30 bytes leave room for what comes before
+ * the report gets through: the event's field has 32 bits, the lane 36.
+ * A packet has 20 bytes and more, so the packet lane is far from its limit then.
  */
 #define HELD_BYTES_MAX (1LL << 30)
-/* packet_event.held_ns is one byte; a report takes 255 with it. */
+/* packet_event.held_ns is one byte. */
 #define HELD_NS_MAX 255
+/* The 16-bit lanes stop counting here: reached only while the ring is full. */
+#define HELD_LANE_MAX (1 << 14)
 
 /*
- * 262,144 entries of 240 bytes: 63 MB. The loader may set another size. LRU:
+ * 262,144 entries of 224 bytes, the kernel's part included: 59 MB. The loader may set another size. LRU:
  * when full, the kernel evicts what was not used for longest.
  */
 struct {
@@ -88,11 +90,20 @@ static __noinline struct conntrack_entry *create(const struct packet *packet, st
 	return bpf_map_lookup_elem(&CONNTRACK, &packet->key);
 }
 
-static __always_inline __u32 packets_of(const struct conntrack_side *side)
+/* The signed lane at the low end of a packed counter. Subtract it before shifting to the next: it may have borrowed. */
+static __always_inline __s64 low_lane(__u64 lanes, __u32 bits)
 {
-	__u64 lanes = side->held_packets_ack;
+	return (__s64)(lanes << (64 - bits)) >> (64 - bits);
+}
 
-	return side->reported_packets + (__u32)((lanes - (__s32)lanes) >> 32);
+static __always_inline __s64 held_bytes(__u64 held)
+{
+	return low_lane(held, HELD_BYTES_BITS);
+}
+
+static __always_inline __s64 held_packets(__u64 held)
+{
+	return (__s64)(held - held_bytes(held)) >> HELD_BYTES_BITS;
 }
 
 /* Starts another connection in the place of an ended one. Held-back counts stay, so that sums stay exact. */
@@ -106,8 +117,12 @@ static __noinline int restart(struct conntrack_entry *entry, const struct packet
 	begin(entry, packet, initiator);
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
-		entry->side[i].start_bytes = entry->side[i].bytes;
-		entry->side[i].start_packets = packets_of(&entry->side[i]);
+		struct conntrack_side *side = &entry->side[i];
+		__u64 held = side->held;
+
+		/* The new totals begin at zero: what the old connection left behind must not count. */
+		side->reported_bytes = -(side->spilled_bytes + held_bytes(held));
+		side->reported_packets = -(side->spilled_packets + (__u32)held_packets(held));
 	}
 	stats->counters[STAT_CONNTRACK_RESTARTED]++;
 	return 0;
@@ -145,31 +160,48 @@ static __noinline int follow_tcp(struct conntrack_entry *entry, const struct pac
 	return 0;
 }
 
+/* Counts flags that are no report by themselves. Returns whether one of the counts is at its limit. */
+static __always_inline int count_flags(struct conntrack_side *side, __u16 flags)
+{
+	__u64 count = 0;
+
+	if (flags & TCP_PSH)
+		count = 1ULL << 32;
+	if (likely(flags & TCP_ACK && !(flags & TCP_NS))) {
+		if (count)
+			__sync_fetch_and_add(&side->held_flags, count);
+		return 0;
+	}
+	__u64 lanes = side->held_flags;
+	__s64 ns = low_lane(lanes, 16), without_ack = low_lane((lanes - ns) >> 16, 16);
+
+	if (flags & TCP_NS && ns < HELD_LANE_MAX)
+		count += 1;
+	if (!(flags & TCP_ACK) && without_ack < HELD_LANE_MAX)
+		count += 1 << 16;
+	__sync_fetch_and_add(&side->held_flags, count);
+	return ns >= HELD_NS_MAX || without_ack >= HELD_LANE_MAX / 2;
+}
+
 /* Counts the packet, moves the lifetime on; returns whether the packet is to be reported. */
 static __always_inline int track(struct conntrack_entry *entry, const struct packet *packet)
 {
 	struct conntrack_side *side = &entry->side[packet->side & 1];
-	__u64 count = 1ULL << 32;
 	int must_report = 0;
 
 	if (packet->tcp_length) {
 		__u16 flags = packet->tcp_flags;
 		__u16 seen = entry->flags_seen[packet->side & 1];
 
-		if (flags & TCP_ACK)
-			count |= 1;
-		if (flags & (TCP_PSH | TCP_NS))
-			__sync_fetch_and_add(&side->held_psh_ns, (__u64)!!(flags & TCP_PSH) << 32 | !!(flags & TCP_NS));
+		must_report = count_flags(side, flags);
 		if (unlikely((seen | flags) != seen)) {
 			entry->flags_seen[packet->side & 1] = seen | flags;
-			must_report = is_sampled();
+			must_report |= is_sampled();
 		}
 		if (unlikely(flags & TCP_NOTABLE || is_closing(entry))) {
 			must_report = 1;
 			follow_tcp(entry, packet);
 		}
-		if (unlikely(flags & TCP_NS) && (__s32)side->held_psh_ns > HELD_NS_MAX)
-			must_report = 1;
 		if (unlikely(is_closing(entry)))
 			entry->expires_ns = packet->now + tcp_time_wait_ns;
 		else if (unlikely(entry->state != CONNTRACK_OPEN))
@@ -181,10 +213,8 @@ static __always_inline int track(struct conntrack_entry *entry, const struct pac
 	} else {
 		entry->expires_ns = packet->now + other_lifetime_ns;
 	}
-	__sync_fetch_and_add(&side->held_packets_ack, count);
-	__sync_fetch_and_add(&side->bytes, packet->bytes);
-	return must_report || packet->now >= side->next_report_ns ||
-	       (__s64)(side->bytes - side->reported_bytes) >= HELD_BYTES_MAX;
+	__sync_fetch_and_add(&side->held, (1ULL << HELD_BYTES_BITS) + packet->bytes);
+	return must_report || packet->now >= side->next_report_ns || held_bytes(side->held) >= HELD_BYTES_MAX;
 }
 
 #endif /* RETINA_TRACK_H */
