@@ -21,7 +21,7 @@ const volatile __u32 sampling_rate = 1;
  * 1: conntrack takes its time from bpf_ktime_get_coarse_ns (kernel 5.11), which halves the cost of a
  * packet. 0 works everywhere. Events have exact times either way. The perf variant does not look at it.
  */
-const volatile __u32 coarse_clock = COARSE;
+const volatile __u32 coarse_clock = 0;
 
 /* A direction that sends is reported at least this often. */
 const volatile __u64 report_interval_ns = 30 * SECOND_NS;
