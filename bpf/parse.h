@@ -84,45 +84,40 @@ struct upper {
 	__u8 is_later_fragment;
 };
 
-/*
- * Walks IPv6 extension headers from upper->offset. Returns 0 or the reason to
- * ignore the packet. Not inlined: rare, and every program shares it.
- */
-static __noinline int walk_extensions(struct __sk_buff *skb, struct upper *upper)
-{
-	__u32 offset = upper->offset;
-	__u8 next = upper->protocol;
+/* What walk_extensions returns: offset of the upper layer << 32, then these bits, then a byte for a reason to stop. */
+#define WALK_PROTOCOL_SHIFT 8
+#define WALK_LATER_FRAGMENT (1 << 16)
 
+/*
+ * Walks IPv6 extension headers from offset, where header number next is. Not
+ * static and with scalar arguments: the verifier then looks at it once, not at each call.
+ */
+__noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 offset, __u32 end, __u32 next)
+{
 #pragma unroll
 	for (int i = 0; i <= MAX_EXTENSIONS; i++) {
-		struct ipv6_extension header;
+		struct ipv6_extension header = {};
 		__u32 length;
 
 		if (next != PROTO_HOPOPTS && next != PROTO_ROUTING && next != PROTO_DSTOPTS &&
-		    next != PROTO_FRAGMENT && next != PROTO_AH) {
-			upper->offset = offset;
-			upper->protocol = next;
-			return 0;
-		}
+		    next != PROTO_FRAGMENT && next != PROTO_AH)
+			return (__u64)offset << 32 | (next & 255) << WALK_PROTOCOL_SHIFT;
 		if (i == MAX_EXTENSIONS)
 			return STAT_TOO_MANY_HEADERS;
-		if (offset + 8 > upper->end || bpf_skb_load_bytes(skb, offset, &header, sizeof(header)))
+		if (offset + 8 > end || bpf_skb_load_bytes(skb, offset, &header, sizeof(header)))
 			return STAT_L3_TRUNCATED;
 		length = 8 + (__u32)header.length * 8;
 		if (next == PROTO_AH) {
 			length = 8 + (__u32)header.length * 4;
 		} else if (next == PROTO_FRAGMENT) {
 			length = 8;
-			if (header.fragment & bpf_htons(IPV6_OFFSET_MASK)) {
-				upper->offset = offset + length;
-				upper->protocol = header.next_header;
-				upper->is_later_fragment = 1;
-				return 0;
-			}
+			if (header.fragment & bpf_htons(IPV6_OFFSET_MASK))
+				return (__u64)(offset + length) << 32 | WALK_LATER_FRAGMENT |
+				       header.next_header << WALK_PROTOCOL_SHIFT;
 		}
 		next = header.next_header;
 		offset += length;
-		if (offset > upper->end)
+		if (offset > end)
 			return STAT_L3_TRUNCATED;
 	}
 	return STAT_TOO_MANY_HEADERS;
@@ -310,12 +305,13 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, i
 		destination[1] = ip->destination[1];
 		packet->ip_version = 6;
 		if (unlikely(upper.protocol != PROTO_TCP && upper.protocol != PROTO_UDP)) {
-			struct upper walk = upper;
+			__u64 walk = walk_extensions(skb, upper.offset, upper.end, upper.protocol);
 
-			reason = walk_extensions(skb, &walk);
-			if (reason)
-				return reason;
-			upper = walk;
+			if (walk & 255)
+				return walk & 255;
+			upper.offset = walk >> 32;
+			upper.protocol = walk >> WALK_PROTOCOL_SHIFT;
+			upper.is_later_fragment = !!(walk & WALK_LATER_FRAGMENT);
 		}
 	}
 

@@ -23,9 +23,34 @@ struct taken {
 	__u64 rare; /* lanes as in conntrack_side.held_rare */
 };
 
-static __always_inline __u32 clamp(__s64 value, __u32 limit)
+/*
+ * Arithmetic without branches: each branch doubles the paths that the verifier
+ * follows, and with them the time to load. It also forks on masks of all zeros or
+ * all ones, which clang likes to make of a product; the barrier hides the bit from it.
+ */
+static __always_inline __u64 times_bit(__u64 value, __u64 bit)
 {
-	return value < 0 ? 0 : value > limit ? limit : value;
+	asm volatile("" : "+r"(bit));
+	return value * bit;
+}
+
+static __always_inline __u64 positive(__s64 value)
+{
+	return times_bit(value, ~(__u64)value >> 63);
+}
+
+/* min(value, 2^bits - 1), for value < 2^63. */
+static __always_inline __u64 saturate(__u64 value, __u32 bits)
+{
+	__u64 limit = (1ULL << bits) - 1;
+
+	return value - positive(value - limit);
+}
+
+/* 1 when the TCP flag is set. */
+static __always_inline __u64 bit(__u16 flags, enum tcp_flag flag)
+{
+	return (flags / flag) & 1;
 }
 
 /*
@@ -46,16 +71,14 @@ static __always_inline void read_held(const struct conntrack_side *side, const s
 	without_ack = low_lane(flags, 16);
 	flags = (__s64)(flags - without_ack) >> 16;
 
-	taken->packets = clamp(held_packets(held) - 1, 0x7fffffff);
-	taken->bytes = clamp(held_bytes(held) - packet->bytes, 0x7fffffff);
-	taken->spilled_packets = clamp(side->spilled_packets, 0x7fffffff);
-	taken->spilled_bytes = clamp(side->spilled_bytes, 0x7fffffff);
-	taken->ns = clamp(ns - !!(own & TCP_NS), HELD_NS_MAX);
-	taken->psh = clamp((__s64)flags - !!(own & TCP_PSH), 0x7fffffff);
+	taken->packets = positive(held_packets(held) - 1);
+	taken->bytes = saturate(positive(held_bytes(held) - packet->bytes), 31);
+	taken->spilled_packets = saturate(positive((__s32)side->spilled_packets), 31);
+	taken->spilled_bytes = saturate(positive(side->spilled_bytes), 31);
+	taken->ns = saturate(positive(ns - bit(own, TCP_NS)), 8);
+	taken->psh = positive((__s64)flags - bit(own, TCP_PSH));
+	taken->without_ack = positive(without_ack - (bit(own, TCP_ACK) ^ 1));
 	taken->rare = 0;
-	taken->without_ack = 0;
-	if (packet->tcp_length)
-		taken->without_ack = clamp(without_ack - !(own & TCP_ACK), taken->packets + taken->spilled_packets);
 }
 
 static __always_inline void fill_held(struct packet_event *event, const struct packet *packet, __u64 rare,
@@ -69,13 +92,13 @@ static __always_inline void fill_held(struct packet_event *event, const struct p
 	event->held_psh = taken->psh;
 	event->held_ns = taken->ns;
 	if (packet->tcp_length)
-		event->held_ack = event->held_packets - taken->without_ack;
+		event->held_ack = positive((__s64)event->held_packets - taken->without_ack);
 	if (likely(!rare))
 		return;
 #pragma unroll
 	for (int i = 0; i < 6; i++) {
 		__s64 lane = low_lane(rare, RARE_BITS);
-		__u64 count = clamp(lane, RARE_MAX);
+		__u64 count = saturate(positive(lane), 8);
 
 		*fields[i] = count;
 		taken->rare |= count << (i * RARE_BITS);
@@ -89,12 +112,12 @@ static __always_inline void settle(struct conntrack_side *side, const struct pac
 {
 	__u16 own = packet->tcp_flags;
 	__u64 held = ((__u64)taken->packets + 1) << HELD_BYTES_BITS;
-	__u64 flags = ((__u64)taken->psh + !!(own & TCP_PSH)) << 32;
+	__u64 flags = ((__u64)taken->psh + bit(own, TCP_PSH)) << 32;
 
 	held += (__u64)taken->bytes + packet->bytes;
-	flags += taken->ns + !!(own & TCP_NS);
+	flags += taken->ns + bit(own, TCP_NS);
 	if (packet->tcp_length)
-		flags += (__u64)(taken->without_ack + !(own & TCP_ACK)) << 16;
+		flags += (taken->without_ack + (bit(own, TCP_ACK) ^ 1)) << 16;
 	__sync_fetch_and_add(&side->reported_packets, taken->packets + taken->spilled_packets + 1);
 	__sync_fetch_and_add(&side->reported_bytes, (__u64)taken->bytes + taken->spilled_bytes + packet->bytes);
 	__sync_fetch_and_add(&side->held, -held);
@@ -145,15 +168,15 @@ static __always_inline void hold_back(struct conntrack_side *side, const struct 
 	__sync_fetch_and_add(&side->held_rare, add);
 }
 
-/* Finds the timestamp option (RFC 7323). */
-static __noinline int read_timestamps(struct __sk_buff *skb, const struct packet *packet, __u32 *stamps)
+/*
+ * Offset of the values of the timestamp option (RFC 7323) in the options from
+ * at to end, or 0. Not static, as walk_extensions.
+ */
+__noinline __u32 find_timestamps(struct __sk_buff *skb, __u32 at, __u32 end)
 {
-	__u32 at = packet->l4_offset + sizeof(struct tcp_header);
-	__u32 end = packet->l4_offset + packet->tcp_length;
-
 #pragma unroll
 	for (int i = 0; i < MAX_TCP_OPTIONS; i++) {
-		__u8 option[2];
+		__u8 option[2] = {};
 
 		if (at + 2 > end || bpf_skb_load_bytes(skb, at, option, sizeof(option)))
 			return 0;
@@ -163,16 +186,31 @@ static __noinline int read_timestamps(struct __sk_buff *skb, const struct packet
 			at += 1;
 			continue;
 		}
-		if (option[0] == TCP_OPTION_TIMESTAMP) {
-			if (option[1] != TCP_TIMESTAMP_LENGTH || at + TCP_TIMESTAMP_LENGTH > end)
-				return 0;
-			return !bpf_skb_load_bytes(skb, at + 2, stamps, 8);
-		}
+		if (option[0] == TCP_OPTION_TIMESTAMP)
+			return option[1] == TCP_TIMESTAMP_LENGTH && at + TCP_TIMESTAMP_LENGTH <= end ? at + 2 : 0;
 		if (option[1] < 2)
 			return 0;
 		at += option[1];
 	}
 	return 0;
+}
+
+static __always_inline void fill_timestamps(struct packet_event *event, struct __sk_buff *skb,
+					    const struct packet *packet)
+{
+	__u32 options = packet->l4_offset + sizeof(struct tcp_header);
+	__u32 end = packet->l4_offset + packet->tcp_length;
+	__u32 values[2] = {};
+	__u32 at;
+
+	if (packet->tcp_length <= sizeof(struct tcp_header))
+		return;
+	at = find_timestamps(skb, options, end);
+	if (!at || bpf_skb_load_bytes(skb, at, values, sizeof(values)))
+		return;
+	event->tcp_tsval = bpf_ntohl(values[0]);
+	event->tcp_tsecr = bpf_ntohl(values[1]);
+	event->event_flags |= EVENT_TCP_TIMESTAMP;
 }
 
 /* Everything of the event that the packet and its key say. */
@@ -249,21 +287,13 @@ static __noinline int report(struct __sk_buff *skb, struct packet *packet, struc
 	int has_ethernet = packet->event_flags & EVENT_ETHERNET;
 	struct event_record *record;
 	struct taken taken = {};
-	__u32 stamps[2];
-	int has_stamps = 0;
 
-	if (packet->tcp_length > sizeof(struct tcp_header))
-		has_stamps = read_timestamps(skb, packet, stamps);
 	record = event_reserve(has_ethernet);
 	if (!record)
 		goto lost;
 	__builtin_memset(&record->event, 0, sizeof(record->event));
 	fill_packet(&record->event, packet);
-	if (has_stamps) {
-		record->event.tcp_tsval = bpf_ntohl(stamps[0]);
-		record->event.tcp_tsecr = bpf_ntohl(stamps[1]);
-		record->event.event_flags |= EVENT_TCP_TIMESTAMP;
-	}
+	fill_timestamps(&record->event, skb, packet);
 	if (has_ethernet) {
 		bpf_skb_load_bytes(skb, 0, &record->ethernet, 12);
 		__builtin_memset(record->ethernet.reserved, 0, sizeof(record->ethernet.reserved));
