@@ -1,0 +1,148 @@
+import type { Flow, FlowFilter } from "../../../proto/gen/flow/flow_pb.ts";
+import type { FlowView } from "../view.ts";
+import { compileAddresses } from "./address_fields.ts";
+import { compileCel } from "./cel.ts";
+import {
+  compileClusters,
+  compileIdentities,
+  compilePods,
+  compileServices,
+  compileWorkloads,
+} from "./endpoint_fields.ts";
+import {
+  compileDirections,
+  compileDropReasons,
+  compileEncrypted,
+  compileEventTypes,
+  compileInterfaces,
+  compileIpTraceIds,
+  compileReplies,
+  compileTraceIds,
+  compileUuids,
+  compileVerdicts,
+} from "./event_fields.ts";
+import { compileHttp } from "./http_fields.ts";
+import { compileLabels } from "./label_fields.ts";
+import type { Budget } from "./limits.ts";
+import { compileDomains, compileNodeNames } from "./name_fields.ts";
+import { compileIpVersions, compilePorts, compileProtocols, compileTcpFlags } from "./packet_fields.ts";
+import type { Predicate, RecordTest } from "./predicate.ts";
+
+/** In Hubble's order, which decides which of several mistakes is reported. */
+const FIELDS: readonly ((filter: FlowFilter, budget: Budget) => Predicate[])[] = [
+  compileUuids,
+  compileEventTypes,
+  compileVerdicts,
+  compileDropReasons,
+  compileReplies,
+  compileEncrypted,
+  compileIdentities,
+  compileProtocols,
+  compileAddresses,
+  compilePods,
+  compileWorkloads,
+  compileServices,
+  compileDomains,
+  compileLabels,
+  compilePorts,
+  compileHttp,
+  compileTcpFlags,
+  compileNodeNames,
+  compileClusters,
+  compileIpVersions,
+  compileTraceIds,
+  compileDirections,
+  compileCel,
+  compileInterfaces,
+  compileIpTraceIds,
+];
+
+type FlowTest = (flow: Flow) => boolean;
+
+/** One filter: all of its tests must hold. */
+export interface CompiledFilter {
+  readonly flow: readonly FlowTest[];
+  /** For records: tests of the slot, then those of the message; undefined when no record can match. */
+  readonly record: { readonly slot: readonly RecordTest[]; readonly message: readonly FlowTest[] } | undefined;
+}
+
+/** @throws {FilterError} when a field holds what Hubble refuses, or a limit of the request is passed. */
+export function compileFilter(filter: FlowFilter, budget: Budget): CompiledFilter {
+  const predicates = FIELDS.flatMap((compile) => compile(filter, budget));
+  const flow = predicates.map((predicate) => predicate.flow);
+  if (predicates.some(({ record }) => record === false)) return { flow, record: undefined };
+  const slot: RecordTest[] = [], message: FlowTest[] = [];
+  for (const predicate of predicates) {
+    if (typeof predicate.record === "function") slot.push(predicate.record);
+    else if (predicate.record === undefined) message.push(predicate.flow);
+  }
+  return { flow, record: { slot, message } };
+}
+
+/** The fields that a filter sets, but for the experimental ones. */
+function listsOf(filter: FlowFilter): [name: string, values: unknown[]][] {
+  const lists: [string, unknown[]][] = [];
+  for (const [name, values] of Object.entries(filter)) {
+    // `$unknown` holds fields of a newer Hubble, which are not matched.
+    if (Array.isArray(values) && values.length > 0 && !name.startsWith("$")) lists.push([name, values]);
+  }
+  return lists;
+}
+
+/**
+ * Puts filters that set the same single field into one. The values of a field are alternatives as filters are, so it
+ * says the same; and a list of thousands of addresses, one in each filter, is looked up instead of walked through.
+ */
+export function mergeFilters(filters: readonly FlowFilter[]): FlowFilter[] {
+  const merged: FlowFilter[] = [], byField = new Map<string, unknown[]>();
+  for (const filter of filters) {
+    const lists = filter.experimental === undefined ? listsOf(filter) : [];
+    if (lists.length !== 1) {
+      merged.push(filter);
+      continue;
+    }
+    const [name, values] = lists[0], known = byField.get(name);
+    if (known === undefined) {
+      const copy = [...values];
+      byField.set(name, copy);
+      merged.push({ ...filter, [name]: copy });
+    } else for (const value of values) known.push(value);
+  }
+  return merged;
+}
+
+/** Whether a message passes one of the filters. */
+export function anyFlow(filters: readonly CompiledFilter[], flow: Flow): boolean {
+  for (let i = 0; i < filters.length; i++) {
+    const tests = filters[i].flow;
+    let at = 0;
+    while (at < tests.length && tests[at](flow)) at++;
+    if (at === tests.length) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a record passes one of the filters.
+ *
+ * @param toFlow makes the record's message, for the fields that need it
+ */
+export function anyRecord(
+  filters: readonly CompiledFilter[],
+  view: FlowView,
+  toFlow: (view: FlowView) => Flow,
+): boolean {
+  let flow: Flow | undefined;
+  for (let i = 0; i < filters.length; i++) {
+    const record = filters[i].record;
+    if (record === undefined) continue;
+    const { slot, message } = record;
+    let at = 0;
+    while (at < slot.length && slot[at](view)) at++;
+    if (at < slot.length) continue;
+    if (message.length === 0) return true;
+    const built: Flow = flow ??= toFlow(view);
+    if (message.every((test) => test(built))) return true;
+  }
+  return false;
+}
