@@ -73,9 +73,14 @@ export interface LinkAddress {
   readonly index: number;
   /** Four or sixteen bytes, network order. */
   readonly address: Uint8Array;
+  /** Bits of the network that the address is in. */
+  readonly prefixLength: number;
+  /** How far the address reaches: `global` for everywhere, else the link or this machine alone. */
+  readonly scope: "global" | "local";
 }
 
 const IFADDRMSG_SIZE = 8;
+const RT_SCOPE_UNIVERSE = 0;
 const Ifa = { ADDRESS: 1, LOCAL: 2 } as const;
 
 /** Reads RTM_NEWADDR; undefined for anything else, and for what is cut short. */
@@ -86,7 +91,12 @@ export function decodeAddress(message: NetlinkMessage): LinkAddress | undefined 
   // On a point-to-point interface ADDRESS is the other end's; LOCAL is ours. IPv6 sends ADDRESS alone otherwise.
   const address = bytesAttribute(attributes.get(Ifa.LOCAL) ?? attributes.get(Ifa.ADDRESS));
   if (address.length !== 4 && address.length !== 16) return undefined;
-  return { index: body.getUint32(4, true), address };
+  return {
+    index: body.getUint32(4, true),
+    address,
+    prefixLength: body.getUint8(1),
+    scope: body.getUint8(3) === RT_SCOPE_UNIVERSE ? "global" : "local",
+  };
 }
 
 const RTMSG_SIZE = 12;

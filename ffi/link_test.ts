@@ -118,6 +118,8 @@ Deno.test("decodeAddress() takes the own end of a point-to-point address", () =>
   assert.deepEqual(decodeAddress(decodeMessages(message(20, ifaddrmsg, remote, local))[0]), {
     index: 5,
     address: Uint8Array.of(10, 0, 0, 1),
+    prefixLength: 24,
+    scope: "global",
   });
   assert.deepEqual(
     decodeAddress(decodeMessages(message(20, ifaddrmsg, attribute(1, new Uint8Array(16))))[0])?.address.length,

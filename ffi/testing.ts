@@ -52,21 +52,33 @@ function findSkipReason(): string | undefined {
 const CLONE_NEWNET = 0x4000_0000;
 
 /**
- * Runs a function in a network namespace of its own, which vanishes afterwards with everything in it.
+ * Runs a function in a network namespace: that of a path, or one of its own, which vanishes afterwards with everything in it.
  *
  * Only this thread moves: calls through FFI and processes started meanwhile are in the namespace, Deno's own sockets are not.
  */
-export async function inNetworkNamespace(run: () => void | Promise<void>): Promise<void> {
+export async function inNetworkNamespace(run: () => void | Promise<void>, path?: string): Promise<void> {
   const c = threadCalls();
-  const home = c.open(toCString("/proc/thread-self/ns/net"), 0);
-  if (home < 0) throw new Error("Open the network namespace of this thread");
+  const home = openPath("/proc/thread-self/ns/net");
   try {
-    if (c.unshare(CLONE_NEWNET) !== 0) throw new Error("Make a network namespace");
+    if (path === undefined) {
+      if (c.unshare(CLONE_NEWNET) !== 0) throw new Error("Make a network namespace");
+    } else {
+      const target = openPath(path);
+      const entered = c.setns(target, CLONE_NEWNET);
+      c.close(target);
+      if (entered !== 0) throw new Error(`Enter network namespace ${path}`);
+    }
     await run();
   } finally {
     c.setns(home, CLONE_NEWNET);
     c.close(home);
   }
+}
+
+function openPath(path: string): number {
+  const fd = threadCalls().open(toCString(path), 0);
+  if (fd < 0) throw new Error(`Open ${path}`);
+  return fd;
 }
 
 function openThreadCalls() {

@@ -1,0 +1,251 @@
+import type { Link, LinkChange } from "../../../ffi/link.ts";
+import type { LinkChanges } from "../../../ffi/netlink.ts";
+import type { InterfaceNames, PluginLogger } from "../plugin.ts";
+import type { Attacher } from "./attach.ts";
+import { assignRoles, type NetworkFacts, type Role, type Wanted } from "./roles.ts";
+import { type InterfaceState, WatchedInterface } from "./watched.ts";
+
+/** How often the kernel is asked for changes. An interface is attached within this time of being up, and the poll costs a microsecond. */
+const POLL_INTERVAL_MS = 25;
+/** How often everything is listed again, in case that a change was missed. */
+const RESYNC_INTERVAL_MS = 60_000;
+/** Addresses and routes are not followed; they are listed again at most this often when interfaces change. */
+const FACTS_INTERVAL_MS = 1000;
+
+/** The kernel's network as the watcher sees it: netlink, or a play of it in tests. */
+export interface Network {
+  listLinks(): Link[];
+  facts(): NetworkFacts;
+  /** Starts following changes. */
+  monitor(): { poll(): LinkChanges } & Disposable;
+}
+
+/** What an {@link InterfaceWatcher} needs. */
+export interface InterfaceWatcherOptions {
+  readonly network: Network;
+  readonly attacher: Attacher;
+  readonly wanted: Wanted;
+  readonly names: InterfaceNames;
+  readonly log: PluginLogger;
+  /** Called before an interface is forgotten: events that still carry its index need its name. */
+  readonly beforeRemoval: () => void;
+  readonly now?: () => number;
+}
+
+/** Counts of what the watcher did. */
+export interface WatcherCounters {
+  /** Full listings, the first among them. */
+  resyncs: number;
+  /** Times that the kernel dropped changes. */
+  overruns: number;
+  /** Times that the socket broke and was made anew. */
+  reopened: number;
+  /** Tries to attach that failed. */
+  failures: number;
+}
+
+/** Keeps the programs attached to the right interfaces while interfaces come and go. */
+export class InterfaceWatcher {
+  readonly counters: WatcherCounters = { resyncs: 0, overruns: 0, reopened: 0, failures: 0 };
+  readonly #options: InterfaceWatcherOptions;
+  readonly #now: () => number;
+  readonly #links = new Map<number, Link>();
+  readonly #watched = new Map<number, WatchedInterface>();
+  #monitor: ({ poll(): LinkChanges } & Disposable) | undefined;
+  #facts: NetworkFacts = { defaultRoutes: new Set(), addresses: [] };
+  #factsAt = -Infinity;
+  #resyncDue = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: InterfaceWatcherOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /**
+   * Attaches to what is there, and follows changes from then on.
+   *
+   * @throws {Error} when an interface that was named is not there, or the kernel refuses to attach to it.
+   */
+  start(): void {
+    this.#monitor = this.#options.network.monitor();
+    this.#resync();
+    this.#checkNamed();
+    const poll = () => {
+      this.#timer = setTimeout(poll, POLL_INTERVAL_MS);
+      this.poll();
+    };
+    this.#timer = setTimeout(poll, POLL_INTERVAL_MS);
+  }
+
+  /** Detaches everything. Stopping twice is harmless. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#monitor?.[Symbol.dispose]();
+    this.#monitor = undefined;
+    for (const watched of this.#watched.values()) watched.detach();
+    this.#watched.clear();
+  }
+
+  /** How each watched interface stands. */
+  states(): InterfaceState[] {
+    return [...this.#watched.values()].map((watched) => watched.state());
+  }
+
+  /** One turn: takes the kernel's changes in, lists everything again when that is due, tries again what failed. */
+  poll(): void {
+    const changes = this.#takeChanges();
+    const now = this.#now();
+    if (changes.overrun || now >= this.#resyncDue) {
+      this.#resync();
+    } else if (changes.changes.length > 0) {
+      for (const change of changes.changes) this.#take(change);
+      this.#reconcile();
+    }
+    for (const watched of this.#watched.values()) {
+      if (!watched.attached && now >= watched.retryAt) this.#attach(watched);
+    }
+  }
+
+  #takeChanges(): LinkChanges {
+    try {
+      this.#monitor ??= this.#reopen();
+      const changes = this.#monitor.poll();
+      if (changes.overrun) {
+        this.counters.overruns++;
+        this.#options.log.warning("The kernel dropped changes of interfaces, listing them again");
+      }
+      return changes;
+    } catch (error) {
+      this.#options.log.warning("Following interfaces failed, starting again: {error}", { error: String(error) });
+      this.#monitor?.[Symbol.dispose]();
+      this.#monitor = undefined;
+      return { changes: [], overrun: false };
+    }
+  }
+
+  #reopen(): { poll(): LinkChanges } & Disposable {
+    const monitor = this.#options.network.monitor();
+    this.counters.reopened++;
+    this.#resyncDue = 0;
+    return monitor;
+  }
+
+  #take({ kind, link }: LinkChange): void {
+    const watched = this.#watched.get(link.index);
+    if (kind === "removed") {
+      this.#links.delete(link.index);
+      if (watched !== undefined) this.#forget(watched);
+      return;
+    }
+    this.#links.set(link.index, link);
+    // The index may belong to another interface by now, and whatever was attached went with the former one.
+    if (watched?.attached === true && !watched.verify()) this.#forget(watched);
+  }
+
+  #resync(): void {
+    const { network, log } = this.#options;
+    try {
+      const links = network.listLinks();
+      this.#refreshFacts();
+      this.#links.clear();
+      for (const link of links) this.#links.set(link.index, link);
+      this.#resyncDue = this.#now() + RESYNC_INTERVAL_MS;
+      this.counters.resyncs++;
+    } catch (error) {
+      // Without a list nothing is known to be gone: what is attached stays.
+      log.warning("Listing interfaces failed, trying again: {error}", { error: String(error) });
+      this.#resyncDue = this.#now() + FACTS_INTERVAL_MS;
+      return;
+    }
+    for (const watched of [...this.#watched.values()]) {
+      if (!this.#links.has(watched.ifindex) || (watched.attached && !watched.verify())) this.#forget(watched);
+    }
+    this.#reconcile();
+  }
+
+  #refreshFacts(): void {
+    this.#facts = this.#options.network.facts();
+    this.#factsAt = this.#now();
+  }
+
+  /** Makes what is attached agree with what is wanted. */
+  #reconcile(): void {
+    if (this.#now() - this.#factsAt >= FACTS_INTERVAL_MS) {
+      try {
+        this.#refreshFacts();
+      } catch (error) {
+        this.#options.log.warning("Listing addresses and routes failed: {error}", { error: String(error) });
+      }
+    }
+    const roles = assignRoles(this.#links.values(), this.#options.wanted, this.#facts);
+    for (const watched of [...this.#watched.values()]) {
+      const link = this.#links.get(watched.ifindex);
+      const role = roles.get(watched.ifindex);
+      // An interface that goes down keeps its programs: it may come back within a packet.
+      const keep = role === undefined ? link?.up === false : isSameRole(role, watched.role);
+      if (!keep) this.#forget(watched);
+    }
+    for (const [ifindex, role] of roles) this.#watch(this.#links.get(ifindex) as Link, role);
+  }
+
+  #watch(link: Link, role: Role): void {
+    let watched = this.#watched.get(link.index);
+    if (watched === undefined) {
+      watched = new WatchedInterface(link.index, link.name, role);
+      this.#watched.set(link.index, watched);
+      this.#options.names.set(link.index, link.name);
+      this.#attach(watched);
+    } else if (watched.name !== link.name) {
+      watched.name = link.name;
+      this.#options.names.set(link.index, link.name);
+    }
+  }
+
+  #attach(watched: WatchedInterface): void {
+    const properties = { interface: watched.name, ifindex: watched.ifindex, point: watched.role.point };
+    if (watched.attach(this.#options.attacher, this.#now())) {
+      this.#options.log.info("Watching {interface} ({point}, index {ifindex})", properties);
+      return;
+    }
+    this.counters.failures++;
+    this.#options.log.warning("Cannot watch {interface} ({point}), try {failures}, trying again: {error}", {
+      ...properties,
+      failures: watched.failures,
+      error: String(watched.error),
+    });
+  }
+
+  #forget(watched: WatchedInterface): void {
+    this.#options.beforeRemoval();
+    watched.detach();
+    this.#watched.delete(watched.ifindex);
+    this.#options.names.remove(watched.ifindex);
+    this.#options.log.info("No longer watching {interface} ({point}, index {ifindex})", {
+      interface: watched.name,
+      ifindex: watched.ifindex,
+      point: watched.role.point,
+    });
+  }
+
+  /** At start, and only then, an interface that was named must be there and take the programs. */
+  #checkNamed(): void {
+    for (const name of this.#options.wanted.extraInterfaces) {
+      if (name === "auto") continue;
+      const link = [...this.#links.values()].find((link) => link.name === name);
+      if (link === undefined) {
+        const names = [...this.#links.values()].map((link) => link.name).join(", ");
+        throw new Error(
+          `Cannot watch interface ${JSON.stringify(name)}: there is none of that name, expected one of ${names}`,
+        );
+      }
+      const error = this.#watched.get(link.index)?.error;
+      if (error !== undefined) throw error;
+    }
+  }
+}
+
+function isSameRole(a: Role, b: Role): boolean {
+  return a.point === b.point && a.ethernet === b.ethernet && a.ingressOnly === b.ingressOnly;
+}
