@@ -25,6 +25,18 @@ export class ProtoWriter {
     this.#end = 0;
   }
 
+  /** Forgets what was written after the first `length` bytes. */
+  truncate(length: number): void {
+    this.#end = length;
+  }
+
+  /** Bytes as they stand. */
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
   /** A copy of what was written. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#bytes.slice(0, this.#end) as Uint8Array<ArrayBuffer>;

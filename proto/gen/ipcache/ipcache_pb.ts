@@ -298,7 +298,9 @@ export enum BatchKind {
   CHANGES = 0,
 
   /**
-   * A part of a snapshot. Entries that no part names are gone when SYNC_COMPLETE arrives.
+   * A part of a snapshot. Entries that no part names, and no change after it, are gone when SYNC_COMPLETE arrives.
+   * All parts of one snapshot have the same revision: another one begins another snapshot, and the one before was
+   * given up because the caller was too slow for it.
    *
    * @generated from enum value: SNAPSHOT = 1;
    */

@@ -57,10 +57,18 @@ export class Call {
     return this.#stream.session?.socket?.localAddress;
   }
 
-  /** Sends the response headers. A follower may wait long for the first message, and its client wants to know that it is served. */
-  open(): void {
+  /** Whether the client reads messages compressed with gzip. */
+  get acceptsGzip(): boolean {
+    return /(^|,)\s*gzip\s*(,|$)/.test(String(this.headers["grpc-accept-encoding"] ?? ""));
+  }
+
+  /**
+   * Sends the response headers. A follower may wait long for the first message, and its client wants to know that it is served.
+   * @param encoding what frames with the compressed flag are compressed with
+   */
+  open(encoding: "identity" | "gzip" = "identity"): void {
     if (this.finished) return;
-    const encodings = { "grpc-encoding": "identity", "grpc-accept-encoding": "identity,gzip" };
+    const encodings = { "grpc-encoding": encoding, "grpc-accept-encoding": "identity,gzip" };
     this.#stream.respond({ ...this.#responseHeaders, ...encodings }, { waitForTrailers: true });
   }
 
