@@ -11,6 +11,9 @@ import { compareTime, type FlowQuery } from "./flow_query.ts";
 
 /** Slots looked at in one {@link FlowReader.read}, so that the event loop gets its turn when a filter passes nothing. */
 const SLOTS_PER_READ = 8192;
+/** The same for filters that take long: milliseconds, looked at after each {@link SLOTS_PER_LOOK} slots. */
+const READ_MS = 5;
+const SLOTS_PER_LOOK = 16;
 /** A reader that is overtaken again and again hears of it once in this many milliseconds. */
 const LOST_INTERVAL_MS = 1000;
 
@@ -106,15 +109,17 @@ export class FlowReader {
   }
 
   #copy(out: Uint8Array, start: number): { length: number; progress: Progress } {
-    const { store: { head }, view, encoder } = this.#context;
+    const { store: { head }, view, encoder, clock } = this.#context;
     const { matcher: { matchesAll }, matcher, since, until, limit, follow, mask } = this.#query;
     const end = Math.min(head, this.#end);
     const stop = Math.min(end, this.#position + SLOTS_PER_READ);
     const filtered = !matchesAll;
+    const deadline = filtered ? clock.monotonic() + READ_MS : Infinity;
     const ranged = since !== undefined || until !== undefined;
     let length = start;
     let position = this.#position;
     for (; position < stop; position++) {
+      if (filtered && position % SLOTS_PER_LOOK === 0 && clock.monotonic() > deadline) break;
       const lost = view.moveTo(position).kind === SlotKind.LOST;
       if (!lost) {
         if (ranged) {
@@ -145,11 +150,13 @@ export class FlowReader {
 
   /** Goes back slot by slot until enough flows match. @returns false when it has to go on in the next turn. */
   #findStart(): boolean {
-    const { store: { oldest }, view } = this.#context;
+    const { store: { oldest }, view, clock } = this.#context;
     const { matcher, matcher: { matchesAll } } = this.#query;
     const stop = Math.max(oldest, this.#position - SLOTS_PER_READ);
+    const deadline = matchesAll ? Infinity : clock.monotonic() + READ_MS;
     let position = this.#position;
     while (this.#rewind > 0 && position > stop) {
+      if (!matchesAll && position % SLOTS_PER_LOOK === 0 && clock.monotonic() > deadline) break;
       if (view.moveTo(--position).kind === SlotKind.LOST) continue;
       if (matchesAll || matcher.matches(view)) this.#rewind--;
     }

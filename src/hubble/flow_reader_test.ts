@@ -248,3 +248,26 @@ Deno.test("FlowReader looks at a bounded number of slots in one read", () => {
   while (rewinding.read(new Uint8Array(1024)).progress === "more") reads++;
   assert.ok(reads >= 4, `${reads} reads`);
 });
+
+Deno.test("FlowReader gives the event loop its turn when a filter takes long", () => {
+  const h = new Harness(256).push(200);
+  let asked = 0;
+  const slow = {
+    matchesAll: false,
+    matches: () => {
+      asked++;
+      h.clock.now += 1;
+      return true;
+    },
+  };
+  const reader = h.reader({ matcher: slow, limit: 100 });
+  const progress: Progress[] = [];
+  const turns: number[] = [];
+  for (let before = 0; progress.at(-1) !== "done"; before = asked) {
+    progress.push(reader.read(new Uint8Array(1 << 20)).progress);
+    turns.push(asked - before);
+  }
+  // 100 flows to find the start, 100 to send, and no turn of more than 16 beyond the deadline.
+  assert.equal(asked, 200);
+  assert.ok(Math.max(...turns) <= 6 + 2 * 16, `${turns}`);
+});

@@ -1,8 +1,7 @@
 /** observer.Observer: flows, agent events, and what the server says about itself. */
 import { create } from "@bufbuild/protobuf";
 import type { ConnectRouter } from "@connectrpc/connect";
-import { Code, ConnectError } from "@connectrpc/connect";
-import type { FlowFilter } from "../../proto/gen/flow/flow_pb.ts";
+import { Code } from "@connectrpc/connect";
 import {
   GetFlowsRequestSchema,
   GetNamespacesResponseSchema,
@@ -12,10 +11,11 @@ import {
 } from "../../proto/gen/observer/observer_pb.ts";
 import { NodeState } from "../../proto/gen/relay/relay_pb.ts";
 import { FlowEncoder } from "../flow/encoder.ts";
+import { compileFilters } from "../flow/filter/mod.ts";
 import type { FlowStore } from "../flow/store.ts";
 import { FlowView, type RecordContext } from "../flow/view.ts";
 import { type AgentEventLog, agentEvents } from "./agent_events.ts";
-import { flowQuery, type Matcher } from "./flow_query.ts";
+import { flowQuery } from "./flow_query.ts";
 import { FlowReader, systemClock } from "./flow_reader.ts";
 import { flowRate } from "./flow_rate.ts";
 import { BufferPool, streamFlows } from "./flow_stream.ts";
@@ -132,11 +132,4 @@ function thisNode(context: ObserverContext) {
     state: NodeState.NODE_CONNECTED,
     tls: { enabled: tlsServerName !== undefined, serverName: tlsServerName ?? "" },
   };
-}
-
-const MATCH_ALL: Matcher = { matchesAll: true, matches: () => true };
-
-function compileFilters(whitelist: FlowFilter[], blacklist: FlowFilter[]): Matcher {
-  if (whitelist.length + blacklist.length === 0) return MATCH_ALL;
-  throw new ConnectError("Filters are not supported", Code.Unimplemented);
 }

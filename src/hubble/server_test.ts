@@ -151,6 +151,20 @@ Deno.test("GetFlows refuses what it cannot do, by its code", async () => {
   });
 });
 
+Deno.test("GetFlows sends what passes the filters, and counts only that", async () => {
+  await withServer(async (running) => {
+    push(running, 30);
+    const flows = (request: MessageInitShape<typeof GetFlowsRequestSchema>) =>
+      running.call(FLOWS, GetFlowsRequestSchema, GetFlowsResponseSchema, request);
+    const even = Array.from({ length: 15 }, (_, i) => ({ sourcePort: [String(2 * i)] }));
+    const found = await flows({ number: 3n, whitelist: even, blacklist: [{ sourcePort: ["26"] }] });
+    assert.deepEqual([found.code, ports(found.messages)], [0, [22, 24, 28]]);
+    const wrong = await flows({ whitelist: [{ protocol: ["tcp"] }, { protocol: ["x"] }] });
+    assert.equal(wrong.code, Code.InvalidArgument);
+    assert.equal(wrong.text, 'invalid protocol filter: unknown protocol: "x"');
+  });
+});
+
 Deno.test("GetFlows reports a follower that was overtaken while it did not read", async () => {
   await withServer(async (running) => {
     push(running, 10);
