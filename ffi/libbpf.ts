@@ -261,25 +261,6 @@ const symbols = {
     ],
     result: "i32", // file descriptor
   },
-  bpf_link_get_next_id: {
-    parameters: [
-      "u32", // __u32 start_id
-      "buffer", // __u32 *next_id
-    ],
-    result: "i32",
-  },
-  bpf_link_get_fd_by_id: {
-    parameters: [
-      "u32", // __u32 id
-    ],
-    result: "i32", // file descriptor
-  },
-  bpf_prog_get_fd_by_id: {
-    parameters: [
-      "u32", // __u32 id
-    ],
-    result: "i32", // file descriptor
-  },
   bpf_obj_get_info_by_fd: {
     parameters: [
       "i32", // int bpf_fd

@@ -1,8 +1,10 @@
 /** What the tests of this folder share: a small BPF object, and the reason why a machine cannot run a test. */
 
+import type { BpfProgram } from "./bpf_program.ts";
 import { toCString } from "./cstring.ts";
 import { libbpf } from "./libbpf.ts";
 import { libc } from "./libc.ts";
+import type { TcDirection } from "./tc.ts";
 
 const clang = "clang";
 const objects = new Map<string, Uint8Array>();
@@ -10,10 +12,10 @@ const objects = new Map<string, Uint8Array>();
 /** Why tests that load programs cannot run here, or undefined when they can. Printed by the tests that skip. */
 export const kernelSkipReason: string | undefined = findSkipReason();
 
-/** Skips a test with a printed reason. */
+/** Declares a test that is skipped, with the reason in its name, where programs cannot be loaded. */
 export function kernelTest(name: string, run: () => void | Promise<void>): void {
-  if (kernelSkipReason !== undefined) console.log(`skipped: ${name}: ${kernelSkipReason}`);
-  Deno.test({ name, ignore: kernelSkipReason !== undefined, fn: run });
+  const skipped = kernelSkipReason === undefined ? "" : ` [skipped: machine: ${kernelSkipReason}]`;
+  Deno.test({ name: `${name}${skipped}`, ignore: kernelSkipReason !== undefined, fn: run });
 }
 
 /** Compiles `testdata/minimal.bpf.c`, once per variant. */
@@ -40,11 +42,11 @@ export function minimalObject(variant: "ring" | "perf" = "ring"): Uint8Array {
 }
 
 function findSkipReason(): string | undefined {
-  if (Deno.uid() !== 0) return "not root";
+  if (Deno.uid() !== 0) return "this test must run as root";
   try {
     new Deno.Command(clang, { args: ["--version"] }).outputSync();
   } catch {
-    return "no clang";
+    return "clang not found; run `deno task setup`";
   }
   return undefined;
 }
@@ -97,6 +99,39 @@ function threadCalls(): ReturnType<typeof openThreadCalls> {
   return calls;
 }
 
+/** Attaches by TCX behind all others, as a program does that has no wish for a place. */
+export function appendTcx(program: BpfProgram, ifindex: number, direction: TcDirection): Disposable {
+  const options = new Uint8Array(16);
+  options[0] = 16; // sz
+  const fd = libbpf().bpf_link_create(program.fd, ifindex, direction === "ingress" ? 46 : 47, options);
+  if (fd < 0) throw new Error(`Append ${program.name} to ${direction} of interface ${ifindex}: ${-fd}`);
+  return { [Symbol.dispose]: () => void libc().close(fd) };
+}
+
+/** Ids of the programs that are attached to an interface by TCX, in the order in which they run. */
+export function tcxPrograms(ifindex: number, direction: TcDirection): number[] {
+  const ids = new Uint32Array(64);
+  const count = new Uint32Array([ids.length]);
+  const type = direction === "ingress" ? 46 : 47; // BPF_TCX_INGRESS, BPF_TCX_EGRESS
+  const result = queryCalls().bpf_prog_query(ifindex, type, 0, null, ids, count);
+  if (result !== 0) throw new Error(`Query TCX programs of interface ${ifindex}: ${-result}`);
+  return [...ids.subarray(0, count[0])];
+}
+
+function openQueryCalls() {
+  return Deno.dlopen("libbpf.so.1", {
+    // int target, enum type, u32 flags, u32 *attach_flags, u32 *ids, u32 *count
+    bpf_prog_query: { parameters: ["i32", "u32", "u32", "buffer", "buffer", "buffer"], result: "i32" },
+  }).symbols;
+}
+
+let queries: ReturnType<typeof openQueryCalls> | undefined;
+
+function queryCalls(): ReturnType<typeof openQueryCalls> {
+  queries ??= openQueryCalls();
+  return queries;
+}
+
 /** Runs a command of iproute2 or another tool, and returns what it printed. */
 export function run(command: string, ...args: string[]): string {
   const { success, stdout, stderr } = new Deno.Command(command, { args }).outputSync();
@@ -110,4 +145,5 @@ export function openLibraries(): void {
   libbpf();
   libc();
   threadCalls();
+  queryCalls();
 }
