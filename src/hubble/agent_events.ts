@@ -5,7 +5,6 @@ import { type AgentEvent, AgentEventSchema, AgentEventType } from "../../proto/g
 import type { GetAgentEventsRequest, GetAgentEventsResponse } from "../../proto/gen/observer/observer_pb.ts";
 import { GetAgentEventsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
 import type { IpCache } from "../identity/ip_cache.ts";
-import type { Call } from "./grpc/call.ts";
 import { compareTime, eventQuery } from "./flow_query.ts";
 
 /** Events that are kept: the rollout of a large deployment, in less than a megabyte. */
@@ -100,7 +99,7 @@ export async function* agentEvents(
   log: AgentEventLog,
   request: GetAgentEventsRequest,
   nodeName: string,
-  call: Call,
+  signal: AbortSignal,
 ): AsyncGenerator<GetAgentEventsResponse> {
   const { limit, first, follow, since, until } = eventQuery(request);
   const end = follow ? Infinity : log.head;
@@ -109,10 +108,12 @@ export async function* agentEvents(
     const back = follow && limit === Infinity ? 0 : limit;
     position = Math.max(position, log.head - back);
   }
-  for (let sent = 0; position < end && !call.signal.aborted;) {
-    const entry = log.at(position = Math.max(position, log.oldest));
+  for (let sent = 0; !signal.aborted;) {
+    position = Math.max(position, log.oldest);
+    if (position >= end) return;
+    const entry = log.at(position);
     if (entry === undefined) {
-      await log.appended(call.signal);
+      await log.appended(signal);
       continue;
     }
     position++;

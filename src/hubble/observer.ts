@@ -59,7 +59,7 @@ export function registerObserver(router: GrpcRouter, context: ObserverContext): 
     )
     .messages(
       Observer.method.getAgentEvents,
-      (request, call) => agentEvents(context.agentEvents, request, nodeName, call),
+      (request, call) => agentEvents(context.agentEvents, request, nodeName, call.signal),
     )
     // There is no datapath that writes debug messages; an empty answer says so better than an error does.
     .messages(Observer.method.getDebugEvents, async function* () {})
