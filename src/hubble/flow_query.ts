@@ -1,10 +1,9 @@
 /** A GetFlowsRequest, checked and compiled. */
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { FlowFilter } from "../../proto/gen/flow/flow_pb.ts";
 import type { GetFlowsRequest } from "../../proto/gen/observer/observer_pb.ts";
 import { compileFieldMask, type FieldMask } from "../flow/field_mask.ts";
-import type { FlowView } from "../flow/view.ts";
+import { compileFilters, type FlowMatcher } from "../flow/filter/mod.ts";
 
 /** A wall-clock time: whole seconds since 1970 and the rest in nanoseconds. */
 export interface Instant {
@@ -12,16 +11,9 @@ export interface Instant {
   readonly nanos: number;
 }
 
-/** Decides which flows a request wants; `src/flow/filter` makes them. */
-export interface Matcher {
-  /** True when no filter was given: {@link matches} is then always true and need not be called. */
-  readonly matchesAll: boolean;
-  matches(view: FlowView): boolean;
-}
-
 /** Which events of the store to send, and from where to where. */
 export interface FlowQuery {
-  readonly matcher: Matcher;
+  readonly matcher: Pick<FlowMatcher, "matchesAll" | "matches">;
   /** Number of matching flows; Infinity for all. */
   readonly limit: number;
   /** Count from the oldest flow, not from the newest. */
@@ -38,13 +30,10 @@ export interface FlowQuery {
  * Checks a request and compiles its filters.
  * @throws ConnectError INVALID_ARGUMENT for `first` with `follow`, a time out of range, a bad filter or field mask.
  */
-export function flowQuery(
-  request: GetFlowsRequest,
-  compile: (whitelist: FlowFilter[], blacklist: FlowFilter[]) => Matcher,
-): FlowQuery {
+export function flowQuery(request: GetFlowsRequest): FlowQuery {
   const range = eventQuery(request);
   try {
-    const matcher = compile(request.whitelist, request.blacklist);
+    const matcher = compileFilters(request.whitelist, request.blacklist);
     const mask = compileFieldMask(request.fieldMask?.paths ?? []);
     return { ...range, matcher, ...(mask && { mask }) };
   } catch (cause) {

@@ -1,7 +1,6 @@
 /** observer.Observer: flows, agent events, and what the server says about itself. */
 import { create } from "@bufbuild/protobuf";
-import type { ConnectRouter } from "@connectrpc/connect";
-import { Code } from "@connectrpc/connect";
+import { Code, type ConnectRouter } from "@connectrpc/connect";
 import {
   GetFlowsRequestSchema,
   GetNamespacesResponseSchema,
@@ -11,7 +10,6 @@ import {
 } from "../../proto/gen/observer/observer_pb.ts";
 import { NodeState } from "../../proto/gen/relay/relay_pb.ts";
 import { FlowEncoder } from "../flow/encoder.ts";
-import { compileFilters } from "../flow/filter/mod.ts";
 import type { FlowStore } from "../flow/store.ts";
 import { FlowView, type RecordContext } from "../flow/view.ts";
 import { type AgentEventLog, agentEvents } from "./agent_events.ts";
@@ -93,7 +91,7 @@ async function getFlows(
   call: Call,
   message: Uint8Array,
 ): Promise<void> {
-  const query = flowQuery(decodeRequest(GetFlowsRequestSchema, message), compileFilters);
+  const query = flowQuery(decodeRequest(GetFlowsRequestSchema, message));
   const reader = new FlowReader({
     store,
     view: new FlowView(store, record),

@@ -1,6 +1,7 @@
 /** The replay plugin: serves flows from a file or standard input instead of this node's traffic. */
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { FlowStore } from "../../flow/store.ts";
+import type { Plugin } from "../plugin.ts";
 import { LineReader } from "./line.ts";
 import { splitLines } from "./lines.ts";
 
@@ -24,16 +25,8 @@ export interface ReplayOptions {
   readonly stdin?: ReadableStream<Uint8Array>;
 }
 
-/** A replay in progress. */
-export interface Replay {
-  readonly name: "replay";
-  /**
-   * Opens the file and begins.
-   * @throws Error when the file cannot be opened.
-   */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  health(): { ok: boolean; detail: string };
+/** A replay; `start` fails with an Error when the file cannot be opened. */
+export interface Replay extends Plugin {
   /** Resolves when everything is replayed, or the replay was stopped. */
   readonly finished: Promise<void>;
 }
@@ -66,7 +59,8 @@ export function createReplay(options: ReplayOptions): Replay {
     },
     health() {
       const detail = `${count.flows} flows of ${options.path}, ${count.bad} bad lines, ${state}`;
-      return state === "failed" ? { ok: false, detail: `${detail}: ${failure}` } : { ok: true, detail };
+      // What was replayed before a failure is still worth serving.
+      return { ok: true, detail, problems: state === "failed" ? [`Failed to read ${options.path}: ${failure}`] : [] };
     },
   };
 }

@@ -118,3 +118,18 @@ Deno.test("createReplay() stops while standard input is silent", async () => {
 Deno.test("createReplay() names a file that it cannot open", async () => {
   await assert.rejects(replayed("/no/such/file"), { message: "Cannot replay /no/such/file: no such file" });
 });
+
+Deno.test("createReplay() tells of a file that breaks off, and keeps what it had", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const reports: string[] = [];
+    const { store } = fixture();
+    const replay = createReplay({ path: folder, speed: 0, store, report: (text) => reports.push(text) });
+    await replay.start();
+    await replay.finished;
+    assert.match(reports[0], /^Failed to read/);
+    assert.deepEqual(replay.health().problems.length, 1);
+  } finally {
+    await Deno.remove(folder);
+  }
+});
