@@ -15,7 +15,7 @@ const LAYERS: readonly { readonly name: string; readonly prefix: string; readonl
   {
     name: "operator",
     prefix: "src/operator/",
-    imports: ["telemetry", "identity", "proto", "cli"],
+    imports: ["hubble", "telemetry", "identity", "proto", "cli"],
   },
   { name: "plugins", prefix: "src/plugins/", imports: ["flow", "identity", "proto", "ffi"] },
   { name: "hubble", prefix: "src/hubble/", imports: ["flow", "identity", "proto"] },

@@ -31,7 +31,12 @@ const POD_KINDS = new Set(["veth", "netkit"]);
 /** Kinds that bundle devices: the bundle is watched, not the devices. */
 const BUNDLES = new Set(["bond", "team"]);
 
-/** The role of every interface that is to be watched, by index. Interfaces that are down are left out until they are up. */
+/**
+ * The role of every interface that is to be watched, by index. Interfaces that are down are left out until they are up.
+ *
+ * With `podLevel` every veth or netkit device with its peer in another namespace is a pod's, but for one that carries a
+ * default route, which is the node's own way out where the node itself is a container, and those that `auto` takes.
+ */
 export function assignRoles(links: Iterable<Link>, wanted: Wanted, facts: NetworkFacts): Map<number, Role> {
   const up = [...links].filter((link) => link.up);
   const own = ownDevices(up, facts);
@@ -39,9 +44,10 @@ export function assignRoles(links: Iterable<Link>, wanted: Wanted, facts: Networ
   const roles = new Map<number, Role>();
   for (const link of up) {
     const base = { ethernet: hasEthernetHeader(link), ingressOnly: link.loopback };
+    const isPod = wanted.podLevel && isPodInterface(link) && !facts.defaultRoutes.has(link.index);
     if (named.has(link.name) || (named.has("auto") && own.has(link.index))) {
       roles.set(link.index, { point: "host", ...base });
-    } else if (wanted.podLevel && isPodInterface(link) && !own.has(link.index)) {
+    } else if (isPod) {
       if (wanted.podInterfaces?.test(link.name) ?? true) roles.set(link.index, { point: "endpoint", ...base });
     }
   }

@@ -69,6 +69,10 @@ Deno.test("assignRoles() auto takes a veth that has a network or the default rou
     veth1: "endpoint",
   });
   assert.deepEqual(roles([own], auto, { addresses: [address(own, 24, "local")] }), { eth0: "endpoint" });
+  // Without auto an address alone makes no uplink: a pod's gateway may carry the whole network.
+  const podLevel = { podLevel: true };
+  assert.deepEqual(roles([own], podLevel, { addresses: [address(own, 24)] }), { eth0: "endpoint" });
+  assert.deepEqual(roles([own], podLevel, { defaultRoutes: new Set([own.index]) }), {});
 });
 
 Deno.test("assignRoles() auto falls back to whatever carries the default route", () => {
