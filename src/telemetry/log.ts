@@ -8,7 +8,12 @@ export type LogLevel = typeof LOG_LEVELS[number];
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = typeof LOG_FORMATS[number];
 
-const text = getTextFormatter({ timestamp: "rfc3339", level: "FULL" });
+const text = getTextFormatter({
+  timestamp: "rfc3339",
+  level: "FULL",
+  category: ".",
+  value: plain,
+});
 
 /** One log record as a line of JSON: `ts` (RFC 3339), `level`, `logger`, `msg`, then the record's own properties. */
 export function formatJson(record: LogRecord): string {
