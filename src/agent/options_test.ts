@@ -17,18 +17,10 @@ Deno.test("parseOptions() has the reference's ports and our defaults", () => {
 });
 
 Deno.test("parseOptions() repeats --extra-interfaces and takes both flag forms", () => {
-  const options = parse([
-    "--extra-interfaces",
-    "eth0",
-    "--extra-interfaces=auto",
-    "--pod-level",
-    "--hubble-port=1",
-    "--print",
-  ]);
+  const options = parse(["--extra-interfaces", "eth0", "--extra-interfaces=auto", "--pod-level", "--hubble-port=1"]);
   assert.deepEqual(options.extraInterfaces, ["eth0", "auto"]);
   assert.equal(options.podLevel, true);
   assert.equal(options.hubblePort, 1);
-  assert.equal(options.print, true);
 });
 
 Deno.test("parseOptions() takes the node's name from the flag, then NODE_NAME, then the host", () => {
@@ -43,13 +35,11 @@ Deno.test("parseOptions() lets a flag win over its environment variable", () => 
     RETINA_HUBBLE_PORT: "5000",
     RETINA_EXTRA_INTERFACES: "eth0,eth1",
     RETINA_POD_LEVEL: "true",
-    RETINA_PRINT: "false",
   };
   const options = parse(["--hubble-port", "6000"], env);
   assert.equal(options.hubblePort, 6000);
   assert.deepEqual(options.extraInterfaces, ["eth0", "eth1"]);
   assert.equal(options.podLevel, true);
-  assert.equal(options.print, false);
   assert.deepEqual(parse(["--extra-interfaces", "lo"], env).extraInterfaces, ["lo"]);
 });
 
@@ -65,6 +55,9 @@ Deno.test("parseOptions() refuses what it cannot use, naming flag and value", ()
     [["--log-level", "loud"], /--log-level "loud"/],
     [["--extra-interfaces", "a/b"], /--extra-interfaces "a\/b"/],
     [["--hubble-address", "localhost"], /--hubble-address "localhost"/],
+    [["--replay", "x", "--replay-speed", "0"], /--replay-speed "0"/],
+    [["--pod-level", "--pod-interfaces", "("], /--pod-interfaces "\("/],
+    [["--max-message-bytes", "1"], /--max-message-bytes "1"/],
     [["surplus"], /argument/],
   ];
   for (const [args, expected] of cases) {
@@ -88,4 +81,18 @@ Deno.test("parseOptions() answers --help and --version with their text", () => {
     () => parse(["--version"]),
     (error: unknown) => error instanceof TextRequested && /^retina-agent \d+\.\d+\.\d+/.test(error.message),
   );
+});
+
+Deno.test("parseOptions() refuses flags that contradict each other", () => {
+  const cases: [string[], RegExp][] = [
+    [["--tls-cert-file", "c.pem"], /--tls-key-file/],
+    [["--tls-key-file", "k.pem"], /--tls-cert-file/],
+    [["--tls-client-ca-file", "ca.pem"], /--tls-cert-file/],
+    [["--replay-speed", "2"], /--replay-speed 2 without --replay/],
+    [["--replay", "-", "--pod-level"], /--replay/],
+    [["--replay", "-", "--extra-interfaces", "eth0"], /--replay/],
+    [["--pod-interfaces", "^veth"], /--pod-level/],
+  ];
+  for (const [args, expected] of cases) assert.throws(() => parse(args), { name: "UsageError", message: expected });
+  assert.equal(parse(["--replay", "flows.json", "--replay-speed", "2.5"]).replaySpeed, 2.5);
 });
