@@ -24,6 +24,9 @@ struct {
 	__type(value, struct stats);
 } STATS SEC(".maps");
 
+/* BTF keeps only types that something has; user space finds the counters by their names. */
+const volatile enum stat stat_names = STAT_COUNT;
+
 static __always_inline int observe(struct __sk_buff *skb, enum observation_point point, int has_ethernet)
 {
 	struct packet packet;

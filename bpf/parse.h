@@ -123,15 +123,18 @@ __noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 offset, __u32 end,
 	return STAT_TOO_MANY_HEADERS;
 }
 
-/* The EtherType behind the MAC addresses and VLAN tags; sets *offset behind it. 0 when the packet is too short. */
-static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, __u32 *offset, __u16 *vlan_id)
+/* No EtherType: the packet is too short. */
+#define ETHERTYPE_NONE 0x10000
+
+/* The EtherType behind the MAC addresses and VLAN tags, or ETHERTYPE_NONE; sets *offset behind it. */
+static __always_inline __u32 parse_ethernet(struct __sk_buff *skb, __u32 *offset, __u16 *vlan_id)
 {
 	union scratch scratch;
 	__be16 *type = header_at(skb, 12, 2, &scratch);
-	__u16 ethertype;
+	__u32 ethertype;
 
 	if (!type)
-		return 0;
+		return ETHERTYPE_NONE;
 	ethertype = bpf_ntohs(*type);
 	*offset = ETH_LENGTH;
 #pragma unroll
@@ -142,7 +145,7 @@ static __always_inline __u16 parse_ethernet(struct __sk_buff *skb, __u32 *offset
 			break;
 		tag = header_at(skb, *offset, VLAN_LENGTH, &scratch);
 		if (!tag)
-			return 0;
+			return ETHERTYPE_NONE;
 		if (!*vlan_id)
 			*vlan_id = bpf_ntohs(tag[0]) & VLAN_ID_MASK;
 		ethertype = bpf_ntohs(tag[1]);
@@ -242,13 +245,13 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, i
 	if (unlikely(skb->vlan_present))
 		vlan_id = skb->vlan_tci & VLAN_ID_MASK;
 	if (has_ethernet) {
-		__u16 ethertype = parse_ethernet(skb, &offset, &vlan_id);
+		__u32 ethertype = parse_ethernet(skb, &offset, &vlan_id);
 
 		if (ethertype == ETH_P_IP)
 			is_ipv6 = 0;
 		else if (ethertype == ETH_P_IPV6)
 			is_ipv6 = 1;
-		else if (!ethertype)
+		else if (ethertype == ETHERTYPE_NONE)
 			return STAT_L2_TRUNCATED;
 		else if (ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD)
 			return STAT_TOO_MANY_HEADERS;
