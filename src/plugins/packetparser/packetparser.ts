@@ -1,13 +1,13 @@
-import { defaultRouteInterfaces, LinkMonitor, listAddresses, listLinks } from "../../../ffi/netlink.ts";
 import { Clock, clockNanos, wallOffsetNanos } from "../../../ffi/system.ts";
 import type { Plugin, PluginContext, PluginHealth } from "../plugin.ts";
 import { createAttacher, removeStaleFilters } from "./attach.ts";
 import { type KernelCounters, KernelStats } from "./kernel_stats.ts";
 import { type LoadedPrograms, loadPrograms } from "./loader.ts";
+import { network } from "./network.ts";
 import type { PacketparserOptions } from "./options.ts";
 import { RingReader } from "./reader.ts";
 import type { InterfaceState } from "./watched.ts";
-import { InterfaceWatcher, type Network, type WatcherCounters } from "./watcher.ts";
+import { InterfaceWatcher, type WatcherCounters } from "./watcher.ts";
 
 /** How often losses are looked for: a follower hears of them no more often. */
 const LOSS_INTERVAL_MS = 1000;
@@ -156,10 +156,3 @@ export class Packetparser implements Plugin {
     this.#reportLosses(stats, now, now);
   }
 }
-
-/** The kernel's network namespace that this process is in. */
-const network: Network = {
-  listLinks,
-  facts: () => ({ defaultRoutes: defaultRouteInterfaces(), addresses: listAddresses() }),
-  monitor: () => new LinkMonitor(),
-};
