@@ -23,7 +23,8 @@ export function agentCommand(): Command {
   const command = new Command("retina-agent")
     .description("Watches this node's network with eBPF and serves its flows over Hubble's gRPC API.")
     .version(`retina-agent ${VERSION}`)
-    .allowExcessArguments(false);
+    .allowExcessArguments(false)
+    .addHelpText("after", "\nCommands:\n  detach  remove what a killed agent left on the interfaces, and exit");
   for (const option of [...captureFlags(), ...hubbleFlags(), ...otherFlags()]) command.addOption(option);
   return command;
 }
