@@ -68,7 +68,7 @@ export function layerOf(path: string): string | undefined {
 
 function isFree(path: string): boolean {
   return /^(scripts|tests|bench)\//.test(path) || /_(test|bench)\.ts$/.test(path) || /(^|\/)testdata\//.test(path) ||
-    /_testing\.ts$/.test(path);
+    /(^|\/)(testing|test_support)\.ts$/.test(path);
 }
 
 function violation(one: Import): string | undefined {

@@ -67,6 +67,8 @@ export interface Running extends AsyncDisposable {
   stderr(): string;
   /** The first line of standard output, from line number `from` on, that satisfies the test. Throws when none came in time or the process ended. */
   waitForLine(test: (line: string) => boolean, options?: { timeoutMs?: number; from?: number }): Promise<string>;
+  /** Closes standard input, by which our own tools are told to finish. */
+  closeInput(): Promise<void>;
   /** Ends the process (default SIGTERM, SIGKILL after `graceMs`, default 5,000) and returns what it left. */
   stop(options?: { signal?: Deno.Signal; graceMs?: number }): Promise<Output>;
   /** Settles when the process has ended by itself or was stopped. */
@@ -94,11 +96,12 @@ export function start(command: string, args: readonly string[], options: StartOp
     wake();
   });
   const readingErrors = eachChunk(child.stderr, (chunk) => errors += chunk);
+  const closeInput = () => child.stdin.close().catch(() => {}); // closed already, or the process has ended
   let done = false;
   const ended = (async () => {
     const [status] = await Promise.all([child.status, reading, readingErrors]);
     done = true;
-    await child.stdin.close().catch(() => {});
+    await closeInput();
     wake();
     return { code: status.code, stdout: lines.join("\n"), stderr: errors };
   })();
@@ -142,6 +145,7 @@ export function start(command: string, args: readonly string[], options: StartOp
     lines,
     stderr: () => errors,
     waitForLine,
+    closeInput,
     stop,
     ended,
     async [Symbol.asyncDispose]() {
@@ -176,7 +180,7 @@ function spawn(
     stdout: "piped",
     stderr: "piped",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env }),
+    env: { NO_COLOR: "1", ...options.env }, // what is captured is read by programs and put into error messages
   }).spawn();
 }
 

@@ -50,6 +50,12 @@ Deno.test("stop() kills what ignores the signal", async () => {
   assert.equal((await child.stop({ graceMs: 200 })).code, 137);
 });
 
+Deno.test("closeInput() tells a reader of standard input to finish", async () => {
+  await using child = start("sh", ["-c", "cat; echo finished"]);
+  await child.closeInput();
+  assert.deepEqual(await child.ended, { code: 0, stdout: "finished", stderr: "" });
+});
+
 Deno.test("which() finds programs and no folders", () => {
   assert.match(which("sh") ?? "", /\/sh$/);
   assert.equal(which("bin", "/usr"), undefined);

@@ -1,0 +1,54 @@
+/**
+ * `deno task compile`: dist/retina-agent and dist/retina-operator, each one executable with the eBPF objects inside.
+ * Deno puts the program behind its runtime `denort`, which it downloads once unless DENORT_BIN names one.
+ */
+import { build } from "./dev.ts";
+import { AGENT, OPERATOR } from "./permissions.ts";
+import { run } from "./process.ts";
+import { runScript, SetupError } from "./setup.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+const PROGRAMS = [
+  { name: "retina-agent", entry: "main.ts", permissions: AGENT, include: ["bpf/build"] },
+  { name: "retina-operator", entry: "operator.ts", permissions: OPERATOR, include: [] },
+] as const;
+
+async function main(): Promise<void> {
+  const denort = Deno.env.get("DENORT_BIN");
+  if (denort !== undefined && !await isFile(denort)) {
+    throw new SetupError(
+      `DENORT_BIN is "${denort}", which is no file: expected the denort of Deno ${Deno.version.deno}`,
+    );
+  }
+  await build();
+  for (const { name, entry, permissions, include } of PROGRAMS) {
+    if (!await isFile(ROOT + entry)) continue;
+    const output = await run(Deno.execPath(), [
+      "compile",
+      "--exclude-unused-npm", // else every package of deno.lock goes into both
+      ...permissions,
+      ...include.flatMap((path) => ["--include", path]),
+      "--output",
+      `dist/${name}`,
+      entry,
+    ], { cwd: ROOT, timeoutMs: 10 * 60_000, allowFailure: true });
+    if (output.code !== 0) throw new SetupError(explain(name, output.stderr));
+    const { size } = await Deno.stat(`${ROOT}dist/${name}`);
+    console.error(`Built dist/${name} (${(size / 1e6).toFixed(0)} MB)`);
+  }
+}
+
+/** What to tell when `deno compile` failed: the usual reason is that denort could not be fetched. */
+export function explain(name: string, stderr: string): string {
+  const text = stderr.trim();
+  if (!/dl\.deno\.land|denort/.test(text)) return `Failed to compile ${name}\n${text}`;
+  return `Failed to compile ${name}: cannot download denort ${Deno.version.deno}, the runtime that goes into the ` +
+    `executable. Set DENORT_BIN to the path of a denort of this version, or give access to dl.deno.land\n${text}`;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isFile, () => false);
+}
+
+if (import.meta.main) await runScript(main);
