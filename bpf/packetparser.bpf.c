@@ -24,8 +24,22 @@ struct {
 	__type(value, struct stats);
 } STATS SEC(".maps");
 
-/* BTF keeps only types that something has; user space finds the counters by their names. */
-const volatile enum stat stat_names = STAT_COUNT;
+/*
+ * BTF keeps only types that a variable has. User space finds the counters by
+ * their names, and a test compares the ABI with src/flow/record.ts.
+ */
+const volatile struct {
+	enum stat stat;
+	enum observation_point observation_point;
+	enum traffic_direction traffic_direction;
+	enum reply_state reply_state;
+	enum tcp_flag tcp_flag;
+	enum packet_event_flag packet_event_flag;
+	enum conntrack_state conntrack_state;
+	enum conntrack_initiator conntrack_initiator;
+	struct packet_event packet_event;
+	struct packet_ethernet packet_ethernet;
+} abi_types;
 
 static __always_inline int observe(struct __sk_buff *skb, enum observation_point point, int has_ethernet)
 {

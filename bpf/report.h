@@ -11,6 +11,10 @@
 /* TCP options that are looked at; a SYN has five or six, later packets three. */
 #define MAX_TCP_OPTIONS 16
 
+/* The most that one event takes of each of the two counters of packets and of bytes: their sum fits the field. */
+#define HELD_FIELD_BITS 31
+#define HELD_FIELD_MAX ((1U << HELD_FIELD_BITS) - 1)
+
 /* What an event takes from the held-back counters of its direction, this packet not among it. */
 struct taken {
 	__u32 packets;
@@ -72,9 +76,9 @@ static __always_inline void read_held(const struct conntrack_side *side, const s
 	flags = (__s64)(flags - without_ack) >> 16;
 
 	taken->packets = positive(held_packets(held) - 1);
-	taken->bytes = saturate(positive(held_bytes(held) - packet->bytes), 31);
-	taken->spilled_packets = saturate(positive((__s32)side->spilled_packets), 31);
-	taken->spilled_bytes = saturate(positive(side->spilled_bytes), 31);
+	taken->bytes = saturate(positive(held_bytes(held) - packet->bytes), HELD_FIELD_BITS);
+	taken->spilled_packets = saturate(positive((__s32)side->spilled_packets), HELD_FIELD_BITS);
+	taken->spilled_bytes = saturate(positive(side->spilled_bytes), HELD_FIELD_BITS);
 	taken->ns = saturate(positive(ns - bit(own, TCP_NS)), 8);
 	taken->psh = positive((__s64)flags - bit(own, TCP_PSH));
 	taken->without_ack = positive(without_ack - (bit(own, TCP_ACK) ^ 1));
@@ -129,7 +133,11 @@ static __always_inline void settle(struct conntrack_side *side, const struct pac
 		__sync_fetch_and_add(&side->spilled_packets, -taken->spilled_packets);
 	if (unlikely(taken->spilled_bytes))
 		__sync_fetch_and_add(&side->spilled_bytes, -(__u64)taken->spilled_bytes);
-	side->next_report_ns = packet->now + report_interval_ns;
+	/* What did not fit the event's field goes into the next one. */
+	if (unlikely(taken->spilled_bytes == HELD_FIELD_MAX || taken->bytes == HELD_FIELD_MAX))
+		side->next_report_ns = 0;
+	else
+		side->next_report_ns = packet->now + report_interval_ns;
 }
 
 /* Moves a full lane into the spilled counters. Two CPUs at once leave a debt in the lane, which later packets repay. */
