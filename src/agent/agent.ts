@@ -18,6 +18,7 @@ import { debugHandlers } from "./debug.ts";
 import { HostAddresses, interfaceAddresses } from "./host_addresses.ts";
 import { registerAgentMetrics } from "./metrics.ts";
 import type { AgentOptions } from "./options.ts";
+import { printFlows, writeStdout } from "./printer.ts";
 import { Readiness } from "./readiness.ts";
 import { startReplay } from "./replay.ts";
 import { VERSION } from "./version.ts";
@@ -65,6 +66,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   registerAgentMetrics(state, hubble);
   if (options.replay === undefined) await startCapture(state, stack);
   else await startReplay(state, options.replay, stack);
+  if (options.print) startPrinter(state, stack);
   state.agentEvents.started();
   hubble.health.serving = true;
   for (const listener of hubble.listeners) log.info("Serving Hubble's API on {address}", { address: listener.address });
@@ -166,4 +168,16 @@ function hubbleOptions(options: AgentOptions): HubbleOptions {
       keepaliveMs: options.keepalive * 1000,
     },
   };
+}
+
+function startPrinter(state: AgentState, stack: AsyncDisposableStack): void {
+  const stop = new AbortController();
+  const printing = printFlows(state.store, state.record, writeStdout, stop.signal).catch((error: unknown) => {
+    // Standard output is gone (a closed pipe): printing ends, capture goes on.
+    log.warning("Cannot print flows any more: {error}", { error: oneLine(error) });
+  });
+  stack.defer(async () => {
+    stop.abort();
+    await printing;
+  });
 }

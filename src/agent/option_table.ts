@@ -117,6 +117,7 @@ function otherFlags(): Option[] {
     toggle("--debug-remote", "serve /debug/ to every client, not to loopback clients alone"),
     flag("--log-level <level>", LOG_LEVELS.join(", "), (f) => oneOf(f, LOG_LEVELS), "info"),
     flag("--log-format <format>", LOG_FORMATS.join(" or "), (f) => oneOf(f, LOG_FORMATS), "text"),
+    toggle("--print", "write every flow to standard output as one line"),
   ];
 }
 

@@ -38,6 +38,7 @@ export interface AgentOptions {
   readonly debugRemote: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly print: boolean;
 }
 
 /** What the surroundings contribute to the options. */
