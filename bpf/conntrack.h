@@ -62,6 +62,9 @@ enum conntrack_state {
 enum conntrack_initiator {
 	INITIATOR_HIGH = 0x01,	  /* the high end opened the connection */
 	INITIATOR_GUESSED = 0x02, /* nobody saw it open: the end with the higher port */
+	/* Where the packets were seen, for the collector's last report: */
+	INSIDE_HIGH = 0x04,	  /* the high end is the pod or node behind the interface; its packets leave it */
+	INSIDE_NODE = 0x08,	  /* the interface is a device of the node, not a pod's */
 };
 
 struct conntrack_entry {

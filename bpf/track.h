@@ -45,19 +45,27 @@ static __always_inline int is_sampled(void)
 	return bpf_get_prandom_u32() < 0xffffffff / sampling_rate;
 }
 
-/* The end that opened the connection of its first packet, as far as that packet tells. */
+/* INSIDE_* bits. Outgoing are FROM_ENDPOINT (0) and TO_NETWORK (3): the two bits of the point are equal. */
+static __always_inline __u8 inside_bits(const struct packet *packet)
+{
+	__u8 point = packet->observation_point;
+
+	return ((point ^ point >> 1 ^ packet->side) & 1) * INSIDE_HIGH | (point >> 1 & 1) * INSIDE_NODE;
+}
+
+/* The end that opened the connection of its first packet, as far as that packet tells, and the INSIDE_* bits. */
 static __always_inline __u8 first_initiator(const struct packet *packet)
 {
-	__u8 from_high = packet->side;
+	__u8 from_high = packet->side, inside = inside_bits(packet);
 
 	if (!packet->tcp_length)
-		return from_high ^ packet->is_answer;
+		return (from_high ^ packet->is_answer) | inside;
 	if (packet->tcp_flags & TCP_SYN)
-		return from_high ^ !!(packet->tcp_flags & TCP_ACK);
+		return (from_high ^ !!(packet->tcp_flags & TCP_ACK)) | inside;
 	/* Mid-stream: servers have the lower port. Equal ports: the sender. */
 	if (packet->src_port < packet->dst_port)
 		from_high ^= 1;
-	return from_high | INITIATOR_GUESSED;
+	return from_high | INITIATOR_GUESSED | inside;
 }
 
 /* Sets what a connection starts with. */

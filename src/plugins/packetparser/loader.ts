@@ -1,5 +1,6 @@
 import { BpfObject } from "../../../ffi/bpf_object.ts";
 import { MapType, mapTypeSupported } from "../../../ffi/bpf_map.ts";
+import { LibbpfError } from "../../../ffi/error.ts";
 import { MappedPerf } from "../../../ffi/mapped_perf.ts";
 import { MappedRing } from "../../../ffi/mapped_ring.ts";
 import { Clock, pageSize } from "../../../ffi/system.ts";
@@ -34,12 +35,7 @@ export async function loadPrograms(options: PacketparserOptions): Promise<Loaded
   const transport = chooseTransport(options.eventTransport, () => mapTypeSupported(MapType.RINGBUF, 0, 0, pageSize()));
   const bytes = await readObject(options.objectDirectory ?? OBJECT_DIRECTORY, transport);
   using stack = new DisposableStack();
-  const object = stack.use(BpfObject.open(bytes, "packetparser"));
-  object.setMaxEntries("CONNTRACK", options.conntrackEntries);
-  if (transport === "ring") object.setMaxEntries("EVENTS", options.ringBufferSize);
-  object.setConstant("sampling_rate", options.samplingRate);
-  for (const [name, value] of Object.entries(options.knobs ?? {})) object.setConstant(name, value);
-  object.load();
+  const object = stack.use(loadWithBestClock(bytes, transport, options));
   const events = object.map("EVENTS");
   const ring = transport === "ring"
     ? stack.use(new MappedRing(events))
@@ -56,6 +52,38 @@ export async function loadPrograms(options: PacketparserOptions): Promise<Loaded
     perfLost: () => ring instanceof MappedPerf ? ring.lost() : new Map(),
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/**
+ * Loads with the coarse clock, which makes a packet half as costly, and without it where the kernel does not have it (before 5.11).
+ *
+ * A program that asks for it is the probe: helpers come with backports, and a version string does not tell.
+ */
+function loadWithBestClock(bytes: Uint8Array, transport: "ring" | "perf", options: PacketparserOptions): BpfObject {
+  if (transport === "perf") return loadObject(bytes, transport, options, {});
+  try {
+    return loadObject(bytes, transport, options, { coarse_clock: 1 });
+  } catch (error) {
+    if (!(error instanceof LibbpfError) || !/helper|unknown func|invalid func/i.test(error.log ?? "")) throw error;
+    return loadObject(bytes, transport, options, { coarse_clock: 0 });
+  }
+}
+
+function loadObject(
+  bytes: Uint8Array,
+  transport: "ring" | "perf",
+  options: PacketparserOptions,
+  clock: Readonly<Record<string, number>>,
+): BpfObject {
+  using stack = new DisposableStack();
+  const object = stack.use(BpfObject.open(bytes, "packetparser"));
+  object.setMaxEntries("CONNTRACK", options.conntrackEntries);
+  if (transport === "ring") object.setMaxEntries("EVENTS", options.ringBufferSize);
+  object.setConstant("sampling_rate", options.samplingRate);
+  for (const [name, value] of Object.entries({ ...clock, ...options.knobs })) object.setConstant(name, value);
+  object.load();
+  stack.move();
+  return object;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Clock, clockNanos, wallOffsetNanos } from "../../../ffi/system.ts";
 import type { Plugin, PluginContext, PluginHealth } from "../plugin.ts";
 import { createAttacher, removeStaleFilters } from "./attach.ts";
+import { ConntrackCollector, type ConntrackStats } from "./conntrack_collector.ts";
 import { type KernelCounters, KernelStats } from "./kernel_stats.ts";
 import { type LoadedPrograms, loadPrograms } from "./loader.ts";
 import { network } from "./network.ts";
@@ -29,6 +30,7 @@ export interface PacketparserStats {
   readonly stalledMs: number;
   readonly interfaces: readonly InterfaceState[];
   readonly watcher: Readonly<WatcherCounters>;
+  readonly conntrack: ConntrackStats;
 }
 
 /** What runs while the plugin is started. */
@@ -38,6 +40,7 @@ interface Running extends Disposable {
   readonly stats: KernelStats;
   readonly reader: RingReader;
   readonly watcher: InterfaceWatcher;
+  readonly collector: ConntrackCollector;
 }
 
 /** Watches packets at the node's interfaces with eBPF. */
@@ -77,10 +80,19 @@ export class Packetparser implements Plugin {
       beforeRemoval: () => reader.drain(REMOVAL_SLICES),
     });
     const stats = new KernelStats(programs.stats, programs.perfLost);
+    const collector = new ConntrackCollector({
+      ...{ map: programs.conntrack, sink, log },
+      monotonic: () => clockNanos(Clock.MONOTONIC),
+      eventClock: () => clockNanos(programs.clock),
+      isWatched: (ifindex) => watcher.isWatched(ifindex),
+      created: () => stats.totals().conntrack_created,
+    });
     stack.defer(() => this.#finish(reader, stats));
     stack.defer(() => watcher.stop());
     watcher.start();
     reader.start();
+    collector.start();
+    stack.defer(() => collector.stop());
     const losses = this.#followLosses(stats);
     stack.defer(() => clearInterval(losses));
     log.info("Watching packets: transport {transport}, attached by {mode}", {
@@ -89,7 +101,7 @@ export class Packetparser implements Plugin {
     });
     const owned = stack.move();
     this.#running = {
-      ...{ programs, stats, reader, watcher, attachMode: attacher.mode },
+      ...{ programs, stats, reader, watcher, collector, attachMode: attacher.mode },
       [Symbol.dispose]: () => owned.dispose(),
     };
   }
@@ -121,7 +133,7 @@ export class Packetparser implements Plugin {
   /** Figures for metrics and debugging; undefined unless it runs. */
   stats(): PacketparserStats | undefined {
     if (this.#running === undefined) return undefined;
-    const { programs, stats, reader, watcher, attachMode } = this.#running;
+    const { programs, stats, reader, watcher, collector, attachMode } = this.#running;
     return {
       transport: programs.transport,
       attachMode,
@@ -132,6 +144,7 @@ export class Packetparser implements Plugin {
       stalledMs: reader.stalledMs,
       interfaces: watcher.states(),
       watcher: watcher.counters,
+      conntrack: collector.stats,
     };
   }
 

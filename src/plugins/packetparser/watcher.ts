@@ -93,6 +93,11 @@ export class InterfaceWatcher {
     return [...this.#watched.values()].map((watched) => watched.state());
   }
 
+  /** Whether an interface is among those that are watched, attached or about to be. */
+  isWatched(ifindex: number): boolean {
+    return this.#watched.has(ifindex);
+  }
+
   /** One turn: takes the kernel's changes in, lists everything again when that is due, tries again what failed. */
   poll(): void {
     const changes = this.#takeChanges();
