@@ -63,6 +63,26 @@ function registerConntrack(metrics: Metrics, read: Read): void {
       { labels: { event: "failed" }, value: kernel.conntrack_failed },
     ]),
   });
+  metrics.gauge({
+    name: "retina_conntrack_entries",
+    help: "Connections that were alive at the last sweep",
+    read: read(({ conntrack }) => [{ value: conntrack.entries }]),
+  });
+  metrics.counter({
+    name: "retina_conntrack_removed_total",
+    help:
+      "Connections that were removed: expired by the collector, or evicted by the kernel because the map was full (a lower bound)",
+    labels: ["reason"],
+    read: read(({ conntrack }) => [
+      { labels: { reason: "expired" }, value: conntrack.expired },
+      { labels: { reason: "evicted" }, value: conntrack.evicted },
+    ]),
+  });
+  metrics.gauge({
+    name: "retina_conntrack_longest_slice_seconds",
+    help: "Longest time that a slice of a conntrack sweep held the event loop",
+    read: read(({ conntrack }) => [{ value: conntrack.longestSliceMs / 1000 }]),
+  });
 }
 
 function registerInterfaces(metrics: Metrics, read: Read): void {
@@ -78,6 +98,18 @@ function registerInterfaces(metrics: Metrics, read: Read): void {
         }))
       )
     ),
+  });
+  metrics.counter({
+    name: "retina_interface_watcher_total",
+    help:
+      "What the interface watcher did: full listings, changes that the kernel dropped, sockets made anew, failed attaches",
+    labels: ["event"],
+    read: read(({ watcher }) => [
+      { labels: { event: "resync" }, value: watcher.resyncs },
+      { labels: { event: "overrun" }, value: watcher.overruns },
+      { labels: { event: "reopen" }, value: watcher.reopened },
+      { labels: { event: "attach_failure" }, value: watcher.failures },
+    ]),
   });
   metrics.gauge({
     name: "retina_capture_info",

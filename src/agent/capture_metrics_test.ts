@@ -16,7 +16,19 @@ const stats: PacketparserStats = {
     { ifindex: 2, name: "eth0", point: "host", attached: true, failures: 0 },
     { ifindex: 3, name: "veth1", point: "endpoint", attached: false, failures: 2, error: "ENODEV" },
   ],
-  watcher: {} as PacketparserStats["watcher"],
+  watcher: { resyncs: 4, overruns: 1, reopened: 0, failures: 2 },
+  conntrack: {
+    ...{
+      entries: 30,
+      expired: 20,
+      evicted: 5,
+      lastPackets: 9,
+      sweeps: 2,
+      lastSweepMs: 100,
+      longestSliceMs: 2.5,
+      batch: true,
+    },
+  },
 };
 
 async function render(read: () => PacketparserStats | undefined): Promise<string[]> {
@@ -45,6 +57,12 @@ Deno.test({
         "retina_ring_pending_bytes 152",
         "retina_ring_stalled_seconds 1.5",
         `retina_conntrack_events_total{event="created"} ${stats.kernel.conntrack_created}`,
+        "retina_conntrack_entries 30",
+        'retina_conntrack_removed_total{reason="expired"} 20',
+        'retina_conntrack_removed_total{reason="evicted"} 5',
+        "retina_conntrack_longest_slice_seconds 0.0025",
+        'retina_interface_watcher_total{event="overrun"} 1',
+        'retina_interface_watcher_total{event="attach_failure"} 2',
         'retina_interfaces{point="endpoint",state="failed"} 1',
         'retina_interfaces{point="host",state="attached"} 1',
         'retina_interfaces{point="host",state="failed"} 0',
