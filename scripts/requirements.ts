@@ -40,6 +40,7 @@ export const REQUIREMENTS: readonly Requirement[] = [
   },
   { what: "ip", purpose: "lab", program: "ip", apt: "iproute2", dnf: "iproute" },
   { what: "nsenter", purpose: "lab", program: "nsenter", apt: "util-linux", dnf: "util-linux" },
+  { what: "openssl", purpose: "lab", program: "openssl", apt: "openssl", dnf: "openssl" },
   { what: "ping", purpose: "lab", program: "ping", apt: "iputils-ping", dnf: "iputils" },
 ];
 

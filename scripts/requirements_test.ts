@@ -5,7 +5,7 @@ const nothing: Probe = { program: () => false, file: () => false, arch: "x86_64"
 
 Deno.test("missing() lists everything on an empty machine, by purpose", () => {
   assert.deepEqual(missing(["run"], nothing).map((one) => one.what), ["libbpf.so.1"]);
-  assert.deepEqual(missing(["lab"], nothing).map((one) => one.what), ["ip", "nsenter", "ping"]);
+  assert.deepEqual(missing(["lab"], nothing).map((one) => one.what), ["ip", "nsenter", "openssl", "ping"]);
   assert.deepEqual(packages(missing(["run", "build"], nothing), "apt"), [
     "libbpf1",
     "clang",

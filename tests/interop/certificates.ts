@@ -30,12 +30,13 @@ export async function withCertificates(run: (certificates: Certificates) => Prom
     await Promise.all([authority("ca"), authority("other")]);
     await Promise.all([
       issue("server", "ca", SERVER_NAMES),
-      issue("client", "ca", []),
-      issue("stranger", "other", []),
+      // A certificate without extensions is one of version 1, which Deno's TLS refuses.
+      issue("client", "ca", ["client"]),
+      issue("stranger", "other", ["stranger"]),
     ]);
     await run({
       folder,
-      issue: (name, { names = name === "server" ? SERVER_NAMES : [], expired = false } = {}) =>
+      issue: (name, { names = name === "server" ? SERVER_NAMES : ["client"], expired = false } = {}) =>
         issue(name, "ca", names, expired),
     });
   } finally {
