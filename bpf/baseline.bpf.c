@@ -24,6 +24,13 @@ struct {
 	__type(value, struct count);
 } COUNTS SEC(".maps");
 
+/* What a test run costs by itself. */
+SEC("tc")
+int empty(struct __sk_buff *skb)
+{
+	return TC_ACT_UNSPEC;
+}
+
 SEC("tc")
 int baseline(struct __sk_buff *skb)
 {

@@ -55,8 +55,6 @@ static __always_inline int observe(struct __sk_buff *skb, enum observation_point
 	stats->counters[STAT_PACKETS]++;
 	stats->counters[STAT_BYTES] += skb->len;
 
-	packet.observation_point = point;
-	packet.event_flags = has_ethernet ? EVENT_ETHERNET : 0;
 	reason = parse(skb, &packet, has_ethernet);
 	if (unlikely(reason)) {
 		if (reason < STAT_COUNT) /* for the verifier */
@@ -64,6 +62,8 @@ static __always_inline int observe(struct __sk_buff *skb, enum observation_point
 		return TC_ACT_UNSPEC;
 	}
 
+	packet.observation_point = point;
+	packet.event_flags |= has_ethernet ? EVENT_ETHERNET : 0;
 	packet.now = conntrack_time_ns();
 	entry = bpf_map_lookup_elem(&CONNTRACK, &packet.key);
 	if (unlikely(!entry)) {

@@ -24,6 +24,12 @@
 /* Upper bound of an offset that the walk can reach; lets the verifier bound packet pointers. */
 #define MAX_OFFSET 0x7fff
 
+#define struct_group(name, fields...) \
+	union { \
+		struct { fields }; \
+		__u64 name[3]; \
+	}
+
 /* A parsed packet. What only an event needs is left in the packet until there is one. */
 struct packet {
 	union {
@@ -37,21 +43,23 @@ struct packet {
 	__u64 now;
 	__u32 bytes;
 	__u32 l4_offset;
-	/* From here on zero unless the packet has it; parse() writes all above. */
-	__u32 tcp_seq; /* network byte order */
-	__u32 tcp_ack; /* network byte order */
-	__u16 src_port;
-	__u16 dst_port;
-	__u16 tcp_flags;
-	__u8 icmp_type;
-	__u8 icmp_code;
-	__u8 tcp_length; /* of the header, in bytes; 0: no TCP header */
-	__u8 is_answer;	 /* an ICMP echo reply: the other end asked */
-	__u8 side;	 /* the end that sent it: 0 low, 1 high */
-	__u8 ip_version;
-	__u8 event_flags;
-	__u8 observation_point;
-	__u8 reserved[2];
+	/* Fields that not every packet has: cleared in one go. */
+	struct_group(optional,
+		__u32 tcp_seq; /* network byte order */
+		__u32 tcp_ack; /* network byte order */
+		__u16 src_port;
+		__u16 dst_port;
+		__u16 tcp_flags;
+		__u8 icmp_type;
+		__u8 icmp_code;
+		__u8 tcp_length; /* of the header, in bytes; 0: no TCP header */
+		__u8 is_answer;	 /* an ICMP echo reply: the other end asked */
+		__u8 event_flags;
+		__u8 ip_version;
+		__u8 side;		/* the end that sent it: 0 low, 1 high */
+		__u8 observation_point;
+		__u8 reserved[2];
+	);
 };
 
 /* Room for a header that is not linear. */
@@ -237,10 +245,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *packet, i
 	__u32 length = skb->len;
 	int is_ipv6, reason;
 
-	packet->tcp_seq = packet->tcp_ack = 0;
-	packet->src_port = packet->dst_port = packet->tcp_flags = 0;
-	packet->icmp_type = packet->icmp_code = 0;
-	packet->tcp_length = packet->is_answer = 0;
+	packet->optional[0] = packet->optional[1] = packet->optional[2] = 0;
 	packet->bytes = length;
 	if (unlikely(skb->vlan_present))
 		vlan_id = skb->vlan_tci & VLAN_ID_MASK;

@@ -221,8 +221,11 @@ static __always_inline int track(struct conntrack_entry *entry, const struct pac
 	} else {
 		entry->expires_ns = packet->now + other_lifetime_ns;
 	}
+	must_report |= packet->now >= side->next_report_ns;
+	must_report |= held_bytes(side->held) >= HELD_BYTES_MAX;
+	/* Last: a locked addition lets no later load begin before it has ended. */
 	__sync_fetch_and_add(&side->held, (1ULL << HELD_BYTES_BITS) + packet->bytes);
-	return must_report || packet->now >= side->next_report_ns || held_bytes(side->held) >= HELD_BYTES_MAX;
+	return must_report;
 }
 
 #endif /* RETINA_TRACK_H */
