@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { parseAddress as readAddress } from "../../identity/address.ts";
 import { addressComplaint } from "./address_syntax.ts";
 import { quote } from "./error.ts";
 
@@ -16,27 +16,29 @@ export interface AddressRange {
   readonly mask: Uint32Array;
 }
 
-function makeRange(family: 4 | 6, bytes: readonly number[], bits: number): AddressRange {
-  const full = new Uint8Array(16), mask = new Uint8Array(16);
-  if (family === 4) full.fill(255, 10, 12);
-  full.set(bytes, 16 - bytes.length);
-  const first = 16 - bytes.length;
+/** Ones from the first bit of an address on, in a record's 16 bytes. */
+function makeMask(family: 4 | 6, bits: number): Uint32Array {
+  const mask = new Uint8Array(16);
+  const first = family === 4 ? 12 : 0;
   for (let i = first; i < 16; i++) mask[i] = 0xff00 >> Math.min(8, Math.max(0, bits - 8 * (i - first)));
-  return { family, bits, words: new Uint32Array(full.buffer), mask: new Uint32Array(mask.buffer) };
+  return new Uint32Array(mask.buffer);
 }
 
-/** The bytes of an address that {@link addressComplaint} has nothing to say about. */
-function bytesOf(text: string): readonly number[] {
-  const address = text.split("%")[0];
-  return (text.includes(":") ? ipaddr.IPv6.parse(address) : ipaddr.IPv4.parse(address)).toByteArray();
+const WHOLE = { 4: makeMask(4, 32), 6: makeMask(6, 128) } as const;
+
+/** The range of `bits` bits around an address that {@link addressComplaint} has nothing to say about. */
+function makeRange(address: string, family: 4 | 6, bits: number): AddressRange {
+  const bytes = new Uint8Array(16);
+  readAddress(address, bytes);
+  const mask = bits === (family === 4 ? 32 : 128) ? WHOLE[family] : makeMask(family, bits);
+  return { family, bits, words: new Uint32Array(bytes.buffer), mask };
 }
 
 /** Reads an address; the zone of an IPv6 address does not count. Returns Go's complaint when it is none. */
 export function parseAddress(text: string): AddressRange | string {
   const complaint = addressComplaint(text);
   if (complaint !== undefined) return complaint;
-  const family = text.includes(":") ? 6 : 4;
-  return makeRange(family, bytesOf(text), family === 4 ? 32 : 128);
+  return text.includes(":") ? makeRange(text.split("%")[0], 6, 128) : makeRange(text, 4, 32);
 }
 
 /**
@@ -56,7 +58,7 @@ export function parseRange(text: string): AddressRange | string {
   }
   const family = address.includes(":") ? 6 : 4;
   if (Number(bits) > (family === 4 ? 32 : 128)) return because("prefix length out of range");
-  return makeRange(family, bytesOf(address), Number(bits));
+  return makeRange(address, family, Number(bits));
 }
 
 /**

@@ -9,12 +9,12 @@ import type { Predicate, RecordTest } from "./predicate.ts";
 /** What one field of addresses says, sorted by how it is compared. */
 interface Addresses {
   /** Compared as text, so that another spelling of the same address never matches. */
-  readonly texts: ReadonlySet<string>;
+  readonly texts: ReadonlyMap<string, AddressRange>;
   readonly ranges: readonly AddressRange[];
 }
 
 function parse(values: readonly string[]): Addresses {
-  const texts = new Set<string>(), ranges: AddressRange[] = [];
+  const texts = new Map<string, AddressRange>(), ranges: AddressRange[] = [];
   for (const value of values) {
     const parsed = value.includes("/") ? parseRange(value) : parseAddress(value);
     if (typeof parsed === "string") {
@@ -23,7 +23,7 @@ function parse(values: readonly string[]): Addresses {
       );
     }
     if (value.includes("/")) ranges.push(parsed);
-    else texts.add(value);
+    else texts.set(value, parsed);
   }
   return { texts, ranges };
 }
@@ -44,10 +44,12 @@ function flowTest({ texts, ranges }: Addresses, get: (flow: Flow) => string | un
 }
 
 /** Exact addresses as ranges; one whose text is not what a record's flow would hold can match no record. */
-function exactRanges(texts: ReadonlySet<string>): AddressRange[] {
-  return [...texts].map((text) => parseAddress(text) as AddressRange).filter((range) => {
-    return texts.has(addressText(new Uint8Array(range.words.buffer), 0, range.family));
-  });
+function exactRanges(texts: ReadonlyMap<string, AddressRange>): AddressRange[] {
+  const exact: AddressRange[] = [];
+  for (const [text, range] of texts) {
+    if (addressText(new Uint8Array(range.words.buffer), 0, range.family) === text) exact.push(range);
+  }
+  return exact;
 }
 
 /** Ranges of all bits are looked up by their last word; there are seldom two with the same. */

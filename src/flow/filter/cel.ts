@@ -2,6 +2,7 @@ import { createRegistry } from "@bufbuild/protobuf";
 import { celEnv, celFunc, CelScalar, isCelError, parse, plan } from "@bufbuild/cel";
 import * as wellKnown from "@bufbuild/protobuf/wkt";
 import { file_flow_flow, type Flow, type FlowFilter, FlowSchema } from "../../../proto/gen/flow/flow_pb.ts";
+import { unpackExtensions } from "./cel_any.ts";
 import { Checker, type Expr, type Mistake } from "./cel_check.ts";
 import { estimateSteps } from "./cel_cost.ts";
 import { formatType, type Type } from "./cel_type.ts";
@@ -80,18 +81,20 @@ function parseExpression(source: string): ReturnType<typeof parse> {
   }
 }
 
-function skipBlanks(source: string, at: number): number {
+/** Where a mistake is: the parser's place of an operator may be that of the blanks in front of it. */
+function placeOf({ id, mark }: Mistake, source: string, positions: Readonly<Record<string, number>>): number {
+  let at = positions[String(id)] ?? 0;
+  if (mark !== "") return Math.max(at, source.indexOf(mark, at));
   while (at < source.length && " \t\r\n\f".includes(source[at])) at++;
   return at;
 }
 
 function checkTypes(source: string, expr: Expr, positions: Readonly<Record<string, number>>): void {
   const { type, mistakes } = getEnvironment().checker.check(expr);
-  // The parser's place of an operator may be that of the blanks in front of it.
-  const offset = ({ id }: Mistake) => skipBlanks(source, positions[String(id)] ?? 0);
-  const sorted = mistakes.toSorted((a, b) => offset(a) - offset(b));
-  if (sorted.length > 0) {
-    throw new FilterError(sorted.map((mistake) => report(source, offset(mistake), mistake.text)).join("\n"));
+  const placed = mistakes.map((mistake) => ({ text: mistake.text, at: placeOf(mistake, source, positions) }));
+  if (placed.length > 0) {
+    placed.sort((a, b) => a.at - b.at);
+    throw new FilterError(placed.map(({ at, text }) => report(source, at, text)).join("\n"));
   }
   if (type.kind !== "bool") {
     throw new FilterError(`got "${RESULT_NAMES[type.kind] ?? formatType(type)}", wanted "bool" result type`);
@@ -104,7 +107,7 @@ function compileExpression(source: string, budget: Budget): Program {
   try {
     checkTypes(source, expr, sourceInfo?.positions ?? {});
     budget.spend("celSteps", estimateSteps(expr));
-    const run = plan(getEnvironment().env, expr);
+    const run = plan(getEnvironment().env, unpackExtensions(expr));
     return (flow) => {
       const result = run({ [VARIABLE]: flow });
       return isCelError(result) ? undefined : result === true;

@@ -36,10 +36,11 @@ const CONSTANTS: Record<string, Type> = {
   nullValue: type.NULL,
 };
 
-/** One mistake: what, and at which node of the expression. */
+/** One mistake: what, at which node of the expression, and which character behind the node's place to point at. */
 export interface Mistake {
   readonly id: bigint;
   readonly text: string;
+  readonly mark: string;
 }
 
 /** Variables in scope, the innermost first. */
@@ -83,13 +84,13 @@ export class Checker {
     return { type: this.#check(expr, this.#variables), mistakes: this.#mistakes };
   }
 
-  #mistake(id: bigint, text: string): Type {
-    this.#mistakes.push({ id, text });
+  #mistake(id: bigint, text: string, mark = ""): Type {
+    this.#mistakes.push({ id, text, mark });
     return type.ERROR;
   }
 
-  #undeclared(id: bigint, name: string): Type {
-    return this.#mistake(id, `undeclared reference to '${name}' (in container '${this.#env.namespace}')`);
+  #undeclared(id: bigint, name: string, mark = ""): Type {
+    return this.#mistake(id, `undeclared reference to '${name}' (in container '${this.#env.namespace}')`, mark);
   }
 
   #check(expr: Expr, scope: Scope): Type {
@@ -146,17 +147,17 @@ export class Checker {
     const name = qualifiedName(expr);
     const named = name === undefined ? undefined : this.#lookup(name, scope);
     if (named !== undefined) return named;
-    const selected = this.#field(expr.id, resolve(this.#check(operand!, scope)), field);
+    const selected = this.#field(expr.id, resolve(this.#check(operand!, scope)), field, testOnly ? "(" : "");
     return testOnly ? type.BOOL : selected;
   }
 
-  #field(id: bigint, of: Type, name: string): Type {
+  #field(id: bigint, of: Type, name: string, mark: string): Type {
     switch (of.kind) {
       case "map":
         return of.value;
       case "message": {
         const field = of.desc.fields.find((one) => one.name === name);
-        return field === undefined ? this.#mistake(id, `undefined field '${name}'`) : type.fieldType(field);
+        return field === undefined ? this.#mistake(id, `undefined field '${name}'`, mark) : type.fieldType(field);
       }
       case "variable":
         assign([of], [type.DYN]);
@@ -165,17 +166,21 @@ export class Checker {
       case "error":
         return type.DYN;
       default:
-        this.#mistake(id, `type '${formatType(of)}' does not support field selection`);
+        this.#mistake(id, `type '${formatType(of)}' does not support field selection`, mark);
         return type.DYN;
     }
   }
 
   #call(id: bigint, { function: name, target, args }: Call, scope: Scope): Type {
+    // The parser has made a test of every has() whose argument is a field.
+    if (name === "has" && target === undefined && args.length === 1) {
+      return this.#mistake(args[0].id, "invalid argument to has() macro");
+    }
     if (name === "_&&_" || name === "_||_") return this.#logic(args, scope);
     const types = args.map((arg) => this.#check(arg, scope));
     if (target !== undefined) types.unshift(this.#check(target, scope));
-    const overloads = this.#functions.get(name)?.();
-    if (overloads === undefined) return this.#undeclared(id, name);
+    const overloads = this.#functions.get(name)?.(), mark = /^[a-z]/i.test(name) ? "(" : "";
+    if (overloads === undefined) return this.#undeclared(id, name, "(");
     let result: Type | undefined;
     for (const overload of overloads) {
       if (overload.member !== (target !== undefined) || !assign(types, overload.args)) continue;
@@ -186,7 +191,7 @@ export class Checker {
     if (result !== undefined) return result;
     const shown = types.map(formatType);
     const applied = target === undefined ? `(${shown.join(", ")})` : `${shown[0]}.(${shown.slice(1).join(", ")})`;
-    return this.#mistake(id, `found no matching overload for '${name}' applied to '${applied}'`);
+    return this.#mistake(id, `found no matching overload for '${name}' applied to '${applied}'`, mark);
   }
 
   #logic(args: readonly Expr[], scope: Scope): Type {
@@ -212,16 +217,16 @@ export class Checker {
 
   #message(id: bigint, { messageName, entries }: Struct, scope: Scope): Type {
     const named = this.#lookup(messageName, scope);
-    if (named === undefined) return this.#undeclared(id, messageName);
-    if (named.kind !== "type") return this.#mistake(id, `'${formatType(named)}' is not a type`);
+    if (named === undefined) return this.#undeclared(id, messageName, "{");
+    if (named.kind !== "type") return this.#mistake(id, `'${formatType(named)}' is not a type`, "{");
     for (const { id: entry, keyKind, value } of entries) {
       if (keyKind.case !== "fieldKey" || value === undefined) continue;
       const found = this.#check(value, scope);
       if (named.of.kind !== "message") continue;
-      const wanted = this.#field(entry, named.of, keyKind.value);
+      const wanted = this.#field(entry, named.of, keyKind.value, ":");
       if (!assign([found], [wanted])) {
         const expected = `expected type of field '${keyKind.value}' is '${formatType(wanted)}'`;
-        this.#mistake(entry, `${expected} but provided type is '${formatType(found)}'`);
+        this.#mistake(entry, `${expected} but provided type is '${formatType(found)}'`, ":");
       }
     }
     return named.of;
@@ -251,7 +256,7 @@ export class Checker {
       case "error":
         return type.DYN;
       default: {
-        const wanted = "must be of type list, map, or dynamic";
+        const wanted = "must be list, map, or dynamic";
         return this.#mistake(
           id,
           `expression of type '${formatType(range)}' cannot be range of a comprehension (${wanted})`,

@@ -1,5 +1,7 @@
 import type { Expr } from "./cel_check.ts";
 
+type Kind<Case extends string> = Extract<Expr["exprKind"], { case: Case }>["value"];
+
 /** How much there is to walk through in a value: its elements, and what there is in each of them. */
 interface Shape {
   readonly length: number;
@@ -13,11 +15,12 @@ interface Cost {
 }
 
 /** Elements that a list of a flow is taken to have: labels, names, workloads. */
-const UNKNOWN_LENGTH = 16;
-const UNKNOWN: Shape = { length: UNKNOWN_LENGTH, element: undefined };
-/** A regular expression may be compiled for each flow. */
+const UNKNOWN: Shape = { length: 16, element: undefined };
+/** A regular expression may have to be compiled for a flow. */
 const MATCHES_STEPS = 100;
+const NOTHING: Cost = { steps: 1, shape: undefined };
 
+/** Shapes of the variables of comprehensions. */
 type Scope = ReadonlyMap<string, Shape | undefined>;
 
 function larger(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
@@ -25,8 +28,56 @@ function larger(a: Shape | undefined, b: Shape | undefined): Shape | undefined {
   return { length: Math.max(a.length, b.length), element: larger(a.element, b.element) };
 }
 
+function largest(costs: readonly Cost[]): Shape | undefined {
+  return costs.reduce<Shape | undefined>((shape, cost) => larger(shape, cost.shape), undefined);
+}
+
 function sum(costs: readonly Cost[]): number {
   return costs.reduce((steps, cost) => steps + cost.steps, 1);
+}
+
+/** Everything in a value, however deep. */
+function elements(shape: Shape | undefined): number {
+  return shape === undefined ? 0 : shape.length * (1 + elements(shape.element));
+}
+
+function costOfCall({ function: name, target, args }: Kind<"callExpr">, scope: Scope): Cost {
+  const costs = (target === undefined ? args : [target, ...args]).map((arg) => costOf(arg, scope));
+  const steps = sum(costs), shape = largest(costs), [left, right] = costs.map((cost) => cost.shape);
+  switch (name) {
+    case "matches":
+      return { steps: steps + MATCHES_STEPS, shape };
+    case "_[_]":
+      return { steps, shape: left?.element ?? UNKNOWN };
+    case "@in":
+    case "_==_":
+    case "_!=_":
+      return { steps: steps + elements(left) + elements(right), shape: undefined };
+    case "_+_":
+      return { steps, shape: shape && { ...shape, length: (left?.length ?? 0) + (right?.length ?? 0) } };
+    default:
+      return { steps, shape };
+  }
+}
+
+function costOfStruct({ entries }: Kind<"structExpr">, scope: Scope): Cost {
+  const costs = entries.flatMap(({ keyKind, value }) => [
+    keyKind.case === "mapKey" ? costOf(keyKind.value, scope) : NOTHING,
+    costOf(value, scope),
+  ]);
+  return { steps: sum(costs), shape: { length: entries.length, element: largest(costs) } };
+}
+
+function costOfComprehension(value: Kind<"comprehensionExpr">, scope: Scope): Cost {
+  const range = costOf(value.iterRange, scope), init = costOf(value.accuInit, scope);
+  const length = (range.shape ?? UNKNOWN).length;
+  // map() and filter() add to the accumulator once in each turn.
+  const grown = init.shape && { length, element: init.shape.element };
+  const inner = new Map(scope).set(value.iterVar, range.shape?.element ?? UNKNOWN).set(value.accuVar, grown);
+  const step = costOf(value.loopStep, inner);
+  const turn = 1 + costOf(value.loopCondition, inner).steps + step.steps;
+  const result = costOf(value.result, new Map(scope).set(value.accuVar, step.shape));
+  return { steps: range.steps + init.steps + length * turn + result.steps, shape: result.shape };
 }
 
 function costOf(expr: Expr | undefined, scope: Scope): Cost {
@@ -36,65 +87,24 @@ function costOf(expr: Expr | undefined, scope: Scope): Cost {
       return { steps: 1, shape: scope.has(kind.value.name) ? scope.get(kind.value.name) : UNKNOWN };
     case "selectExpr":
       return { steps: costOf(kind.value.operand, scope).steps + 1, shape: UNKNOWN };
-    case "callExpr": {
-      const { function: name, target, args } = kind.value;
-      const costs = [...target === undefined ? [] : [target], ...args].map((arg) => costOf(arg, scope));
-      const steps = sum(costs) + (name === "matches" ? MATCHES_STEPS : 0);
-      const shapes = costs.map(({ shape }) => shape);
-      if (name === "_[_]") return { steps, shape: shapes[0]?.element ?? UNKNOWN };
-      // `in` and `==` look at each element.
-      const walked = name === "@in" || name === "_==_" || name === "_!=_"
-        ? elements(shapes[0]) + elements(shapes[1])
-        : 0;
-      const shape = shapes.reduce(larger, undefined);
-      if (name !== "_+_" || shape === undefined) return { steps: steps + walked, shape };
-      const length = (shapes[0]?.length ?? 0) + (shapes[1]?.length ?? 0);
-      return { steps, shape: { length, element: shape.element } };
-    }
+    case "callExpr":
+      return costOfCall(kind.value, scope);
     case "listExpr": {
       const costs = kind.value.elements.map((element) => costOf(element, scope));
-      const element = costs.reduce<Shape | undefined>((shape, cost) => larger(shape, cost.shape), undefined);
-      return { steps: sum(costs), shape: { length: costs.length, element } };
+      return { steps: sum(costs), shape: { length: costs.length, element: largest(costs) } };
     }
-    case "structExpr": {
-      const { entries } = kind.value;
-      const keys = entries.map(({ keyKind }) => keyKind.case === "mapKey" ? costOf(keyKind.value, scope) : NOTHING);
-      const values = entries.map(({ value }) => costOf(value, scope));
-      const element = [...keys, ...values].reduce<Shape | undefined>(
-        (shape, cost) => larger(shape, cost.shape),
-        undefined,
-      );
-      return { steps: sum(keys) + sum(values), shape: { length: entries.length, element } };
-    }
-    case "comprehensionExpr": {
-      const { iterVar, iterRange, accuVar, accuInit, loopCondition, loopStep, result } = kind.value;
-      const range = costOf(iterRange, scope), init = costOf(accuInit, scope);
-      const length = (range.shape ?? UNKNOWN).length;
-      // map() and filter() add to the accumulator once in each turn.
-      const grown = init.shape === undefined ? undefined : { length, element: init.shape.element };
-      const inner = new Map(scope).set(iterVar, range.shape?.element ?? UNKNOWN).set(accuVar, grown);
-      const condition = costOf(loopCondition, inner), step = costOf(loopStep, inner);
-      const outer = new Map(scope).set(accuVar, step.shape);
-      const end = costOf(result, outer);
-      return {
-        steps: range.steps + init.steps + length * (condition.steps + step.steps + 1) + end.steps,
-        shape: end.shape,
-      };
-    }
+    case "structExpr":
+      return costOfStruct(kind.value, scope);
+    case "comprehensionExpr":
+      return costOfComprehension(kind.value, scope);
     default:
       return NOTHING;
   }
 }
 
-const NOTHING: Cost = { steps: 1, shape: undefined };
-
-function elements(shape: Shape | undefined): number {
-  return shape === undefined ? 0 : shape.length * (1 + elements(shape.element));
-}
-
 /**
- * An estimate of the steps that evaluating an expression takes, each well below a microsecond. Comprehensions inside one
- * another multiply: without a limit, an expression of a line can run for hours.
+ * An estimate of the steps that evaluating an expression takes, each about half a microsecond. Comprehensions inside one
+ * another multiply: without a limit, an expression of one line can run for hours.
  */
 export function estimateSteps(expr: Expr): number {
   return costOf(expr, new Map()).steps;

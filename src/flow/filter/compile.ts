@@ -28,34 +28,47 @@ import { compileDomains, compileNodeNames } from "./name_fields.ts";
 import { compileIpVersions, compilePorts, compileProtocols, compileTcpFlags } from "./packet_fields.ts";
 import type { Predicate, RecordTest } from "./predicate.ts";
 
-/** In Hubble's order, which decides which of several mistakes is reported. */
-const FIELDS: readonly ((filter: FlowFilter, budget: Budget) => Predicate[])[] = [
-  compileUuids,
-  compileEventTypes,
-  compileVerdicts,
-  compileDropReasons,
-  compileReplies,
-  compileEncrypted,
-  compileIdentities,
-  compileProtocols,
-  compileAddresses,
-  compilePods,
-  compileWorkloads,
-  compileServices,
-  compileDomains,
-  compileLabels,
-  compilePorts,
-  compileHttp,
-  compileTcpFlags,
-  compileNodeNames,
-  compileClusters,
-  compileIpVersions,
-  compileTraceIds,
-  compileDirections,
-  compileCel,
-  compileInterfaces,
-  compileIpTraceIds,
+type Compiler = (filter: FlowFilter, budget: Budget) => Predicate[];
+type Name = Exclude<keyof FlowFilter, "$typeName" | "$unknown">;
+
+/** Fields and what compiles them, in Hubble's order, which decides which of several mistakes is reported. */
+const COMPILERS: readonly (readonly [Compiler, ...Name[]])[] = [
+  [compileUuids, "uuid"],
+  [compileEventTypes, "eventType"],
+  [compileVerdicts, "verdict"],
+  [compileDropReasons, "dropReasonDesc"],
+  [compileReplies, "reply"],
+  [compileEncrypted, "encrypted"],
+  [compileIdentities, "sourceIdentity", "destinationIdentity"],
+  [compileProtocols, "protocol"],
+  [compileAddresses, "sourceIp", "destinationIp", "sourceIpXlated"],
+  [compilePods, "sourcePod", "destinationPod"],
+  [compileWorkloads, "sourceWorkload", "destinationWorkload"],
+  [compileServices, "sourceService", "destinationService"],
+  [compileDomains, "sourceFqdn", "destinationFqdn", "dnsQuery"],
+  [compileLabels, "sourceLabel", "destinationLabel", "nodeLabels"],
+  [compilePorts, "sourcePort", "destinationPort"],
+  [compileHttp, "httpStatusCode", "httpMethod", "httpPath", "httpUrl", "httpHeader"],
+  [compileTcpFlags, "tcpFlags"],
+  [compileNodeNames, "nodeName"],
+  [compileClusters, "sourceClusterName", "destinationClusterName"],
+  [compileIpVersions, "ipVersion"],
+  [compileTraceIds, "traceId"],
+  [compileDirections, "trafficDirection"],
+  [compileCel, "experimental"],
+  [compileInterfaces, "interface"],
+  [compileIpTraceIds, "ipTraceId"],
 ];
+
+const FIELDS = COMPILERS.flatMap(([compile, ...names]) => names.map((name) => ({ name, compile })));
+
+/** The fields that a filter sets; what a newer Hubble may have put into it besides is not matched. */
+function fieldsOf(filter: FlowFilter): typeof FIELDS {
+  return FIELDS.filter(({ name }) => {
+    const value = filter[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
+}
 
 type FlowTest = (flow: Flow) => boolean;
 
@@ -68,7 +81,8 @@ export interface CompiledFilter {
 
 /** @throws {FilterError} when a field holds what Hubble refuses, or a limit of the request is passed. */
 export function compileFilter(filter: FlowFilter, budget: Budget): CompiledFilter {
-  const predicates = FIELDS.flatMap((compile) => compile(filter, budget));
+  const compilers = new Set(fieldsOf(filter).map(({ compile }) => compile));
+  const predicates = [...compilers].flatMap((compile) => compile(filter, budget));
   const flow = predicates.map((predicate) => predicate.flow);
   if (predicates.some(({ record }) => record === false)) return { flow, record: undefined };
   const slot: RecordTest[] = [], message: FlowTest[] = [];
@@ -79,34 +93,26 @@ export function compileFilter(filter: FlowFilter, budget: Budget): CompiledFilte
   return { flow, record: { slot, message } };
 }
 
-/** The fields that a filter sets, but for the experimental ones. */
-function listsOf(filter: FlowFilter): [name: string, values: unknown[]][] {
-  const lists: [string, unknown[]][] = [];
-  for (const [name, values] of Object.entries(filter)) {
-    // `$unknown` holds fields of a newer Hubble, which are not matched.
-    if (Array.isArray(values) && values.length > 0 && !name.startsWith("$")) lists.push([name, values]);
-  }
-  return lists;
-}
-
 /**
  * Puts filters that set the same single field into one. The values of a field are alternatives as filters are, so it
  * says the same; and a list of thousands of addresses, one in each filter, is looked up instead of walked through.
  */
 export function mergeFilters(filters: readonly FlowFilter[]): FlowFilter[] {
-  const merged: FlowFilter[] = [], byField = new Map<string, unknown[]>();
+  const merged: FlowFilter[] = [], lists = new Map<Name, unknown[]>();
   for (const filter of filters) {
-    const lists = filter.experimental === undefined ? listsOf(filter) : [];
-    if (lists.length !== 1) {
-      merged.push(filter);
-      continue;
+    const [field, ...others] = fieldsOf(filter);
+    const values = field === undefined ? undefined : filter[field.name];
+    // Expressions stay apart: one that fails says nothing about those of another filter.
+    if (field === undefined || others.length > 0 || !Array.isArray(values)) merged.push(filter);
+    else {
+      const list = lists.get(field.name);
+      if (list !== undefined) { for (const value of values) list.push(value); }
+      else {
+        const copy: unknown[] = [...values];
+        lists.set(field.name, copy);
+        merged.push({ ...filter, [field.name]: copy });
+      }
     }
-    const [name, values] = lists[0], known = byField.get(name);
-    if (known === undefined) {
-      const copy = [...values];
-      byField.set(name, copy);
-      merged.push({ ...filter, [name]: copy });
-    } else for (const value of values) known.push(value);
   }
   return merged;
 }

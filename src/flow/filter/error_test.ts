@@ -39,3 +39,9 @@ Deno.test("within() prefixes a FilterError and leaves other errors alone", () =>
   );
   assert.equal(within("words", () => 3), 3);
 });
+
+Deno.test("FilterError cuts what no client could read", () => {
+  const { message } = new FilterError(quote("a".repeat(1_000_000)));
+  assert.equal(message.length, 4099);
+  assert.ok(message.endsWith("aaa..."));
+});
