@@ -83,7 +83,7 @@ Deno.test("compactLine() shows losses with source, CPU and number", () => {
   );
   assert.match(
     lost({ source: LostEventSource.HUBBLE_RING_BUFFER, numEventsLost: 2n, first: time, last: time })!,
-    /EVENTS LOST: HUBBLE_RING_BUFFER 2 \(first: Jan  2 03:04:05\.006, last: Jan  2 03:04:05\.006\)$/,
+    /EVENTS LOST: HUBBLE_RING_BUFFER 2 \(first: Jan {2}2 03:04:05\.006, last: Jan {2}2 03:04:05\.006\)$/,
   );
 });
 

@@ -29,10 +29,15 @@ export function namespace(name: string): Namespace {
     path,
     run: (command, args, options) => run("nsenter", enter(command, args), options),
     start: (command, args, options) => start("nsenter", enter(command, args), options),
-    runDeno: (args, options) => run("nsenter", enter(deno, ["run", "--no-prompt", ...args]), options),
-    startDeno: (args, options) => start("nsenter", enter(deno, ["run", "--no-prompt", ...args]), options),
+    runDeno: (args, options) => run("nsenter", enter(deno, ["run", "--no-prompt", ...args]), quiet(options)),
+    startDeno: (args, options) => start("nsenter", enter(deno, ["run", "--no-prompt", ...args]), quiet(options)),
     async ip(batch) {
       await run("ip", ["-n", name, "-batch", "-"], { input: `${batch.trim()}\n` });
     },
   };
+}
+
+/** Deno asks for newer versions of itself in the background: DNS queries that no test sent. */
+function quiet<Options extends { readonly env?: Record<string, string> }>(options: Options = {} as Options): Options {
+  return { ...options, env: { DENO_NO_UPDATE_CHECK: "1", ...options.env } };
 }
