@@ -20,7 +20,32 @@ const symbols = {
     ],
     result: "i32",
   },
+  // fcntl.h; variadic, but the mode is read only when a file is made
+  open: {
+    parameters: [
+      "buffer", // const char *path
+      "i32", // int flags
+    ],
+    result: "i32",
+  },
+  // dirent.h
+  getdents64: {
+    parameters: [
+      "i32", // int fd
+      "buffer", // void *buf
+      "usize", // size_t size
+    ],
+    result: "isize", // ssize_t
+  },
   // unistd.h
+  read: {
+    parameters: [
+      "i32", // int fd
+      "buffer", // void *buf
+      "usize", // size_t count
+    ],
+    result: "isize", // ssize_t
+  },
   close: {
     parameters: [
       "i32", // int fd

@@ -1,5 +1,6 @@
 import { toCString } from "./cstring.ts";
 import { SystemError } from "./error.ts";
+import { readKernelFile } from "./files.ts";
 import { errno, libc } from "./libc.ts";
 
 /** Clock numbers of `clock_gettime(2)`. */
@@ -70,7 +71,7 @@ export function parseCpuList(text: string): number[] {
 
 /** Numbers of the CPUs that are online, from sysfs. */
 export function onlineCpus(): number[] {
-  return parseCpuList(Deno.readTextFileSync("/sys/devices/system/cpu/online"));
+  return parseCpuList(readKernelFile("/sys/devices/system/cpu/online"));
 }
 
 /** Index of a network interface of this network namespace, or 0 when there is none of that name. */

@@ -10,7 +10,8 @@ const LAYERS: readonly { readonly name: string; readonly prefix: string; readonl
   {
     name: "agent",
     prefix: "src/agent/",
-    imports: ["operator", "plugins", "hubble", "telemetry", "flow", "identity", "proto", "cli"],
+    // ffi: the kernel's files about this process, which Deno itself reads with --allow-all only.
+    imports: ["operator", "plugins", "hubble", "telemetry", "flow", "identity", "proto", "cli", "ffi"],
   },
   {
     name: "operator",

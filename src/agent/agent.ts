@@ -1,3 +1,4 @@
+import { readKernelFile } from "../../ffi/files.ts";
 import { EnvironmentError, oneLine } from "../cli/errors.ts";
 import { aborted } from "../cli/program.ts";
 import { InterfaceTable } from "../flow/interfaces.ts";
@@ -112,6 +113,7 @@ function serveDebug(state: AgentState): DebugServer {
       debug: debugHandlers({
         options,
         ipCache,
+        readKernelFile,
         state: () => ({
           ip_cache: { entries: ipCache.size, synced: ipCache.synced },
           flow_store: {

@@ -38,44 +38,33 @@ async function render(read: () => PacketparserStats | undefined): Promise<string
   return body.split("\n").filter((line) => /^(retina|hubble)_/.test(line));
 }
 
-// prom-client's default metrics observe garbage collections for the life of the process.
-const options = { sanitizeResources: false, sanitizeOps: false };
-
-Deno.test({
-  name: "registerCaptureMetrics() shows what was seen, lost by CPU, ignored by reason, and each interface's state",
-  ...options,
-  async fn() {
-    const lines = await render(() => stats);
-    for (
-      const expected of [
-        `retina_packets_seen_total ${stats.kernel.packets}`,
-        `retina_events_submitted_total ${stats.kernel.events}`,
-        "retina_events_read_total 90",
-        'hubble_lost_events_total{source="PERF_EVENT_RING_BUFFER",cpu="0"} 3',
-        'hubble_lost_events_total{source="PERF_EVENT_RING_BUFFER",cpu="1"} 0',
-        `retina_packets_ignored_total{reason="not_ip"} ${stats.kernel.not_ip}`,
-        "retina_ring_pending_bytes 152",
-        "retina_ring_stalled_seconds 1.5",
-        `retina_conntrack_events_total{event="created"} ${stats.kernel.conntrack_created}`,
-        "retina_conntrack_entries 30",
-        'retina_conntrack_removed_total{reason="expired"} 20',
-        'retina_conntrack_removed_total{reason="evicted"} 5',
-        "retina_conntrack_longest_slice_seconds 0.0025",
-        'retina_interface_watcher_total{event="overrun"} 1',
-        'retina_interface_watcher_total{event="attach_failure"} 2',
-        'retina_interfaces{point="endpoint",state="failed"} 1',
-        'retina_interfaces{point="host",state="attached"} 1',
-        'retina_interfaces{point="host",state="failed"} 0',
-        'retina_capture_info{transport="ring",attach_mode="tcx"} 1',
-      ]
-    ) assert.ok(lines.includes(expected), `${expected} is missing in\n${lines.join("\n")}`);
-  },
+Deno.test("registerCaptureMetrics() shows what was seen, lost by CPU, ignored by reason, and each interface's state", async () => {
+  const lines = await render(() => stats);
+  for (
+    const expected of [
+      `retina_packets_seen_total ${stats.kernel.packets}`,
+      `retina_events_submitted_total ${stats.kernel.events}`,
+      "retina_events_read_total 90",
+      'hubble_lost_events_total{source="PERF_EVENT_RING_BUFFER",cpu="0"} 3',
+      'hubble_lost_events_total{source="PERF_EVENT_RING_BUFFER",cpu="1"} 0',
+      `retina_packets_ignored_total{reason="not_ip"} ${stats.kernel.not_ip}`,
+      "retina_ring_pending_bytes 152",
+      "retina_ring_stalled_seconds 1.5",
+      `retina_conntrack_events_total{event="created"} ${stats.kernel.conntrack_created}`,
+      "retina_conntrack_entries 30",
+      'retina_conntrack_removed_total{reason="expired"} 20',
+      'retina_conntrack_removed_total{reason="evicted"} 5',
+      "retina_conntrack_longest_slice_seconds 0.0025",
+      'retina_interface_watcher_total{event="overrun"} 1',
+      'retina_interface_watcher_total{event="attach_failure"} 2',
+      'retina_interfaces{point="endpoint",state="failed"} 1',
+      'retina_interfaces{point="host",state="attached"} 1',
+      'retina_interfaces{point="host",state="failed"} 0',
+      'retina_capture_info{transport="ring",attach_mode="tcx"} 1',
+    ]
+  ) assert.ok(lines.includes(expected), `${expected} is missing in\n${lines.join("\n")}`);
 });
 
-Deno.test({
-  name: "registerCaptureMetrics() has no samples while the plugin does not run",
-  ...options,
-  async fn() {
-    assert.deepEqual((await render(() => undefined)).filter((line) => !line.endsWith(" 0")), []);
-  },
+Deno.test("registerCaptureMetrics() has no samples while the plugin does not run", async () => {
+  assert.deepEqual((await render(() => undefined)).filter((line) => !line.endsWith(" 0")), []);
 });

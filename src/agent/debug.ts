@@ -9,6 +9,8 @@ import type { AgentOptions } from "./options.ts";
 export interface DebugSources {
   readonly options: AgentOptions;
   readonly ipCache: IpCache;
+  /** Gives the text of a file below /proc. */
+  readonly readKernelFile: (path: string) => string;
   /** Parts of the agent by name, each with figures of its own. */
   readonly state: () => Readonly<Record<string, unknown>>;
 }
@@ -23,7 +25,7 @@ export function debugHandlers(
   return {
     "/debug/config": () => json({ config: sources.options, ...sources.state() }),
     "/debug/ipcache": () => json(ipCacheDump(sources.ipCache)),
-    "/debug/mem": async () => json(await readMemory()),
+    "/debug/mem": () => json(readMemory(sources.readKernelFile)),
     "/debug/pprof/profile": profile,
   };
 }

@@ -12,6 +12,7 @@ cache.set("10.1.0.0/16", makeIdentity({ service: "dns", namespace: "kube-system"
 const handlers = debugHandlers({
   options: parseOptions([], { env: () => undefined, hostname: () => "n1" }),
   ipCache: cache,
+  readKernelFile: (path) => Deno.readTextFileSync(path),
   state: () => ({ flow_store: { capacity: 65536n } }),
 });
 

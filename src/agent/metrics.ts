@@ -1,5 +1,7 @@
+import { countEntries, readKernelFile } from "../../ffi/files.ts";
 import type { HubbleServer } from "../hubble/server.ts";
 import { registerFlowMetrics } from "../telemetry/metrics.ts";
+import { registerProcessMetrics } from "../telemetry/process_metrics.ts";
 import type { AgentState } from "./agent.ts";
 import { VERSION } from "./version.ts";
 
@@ -7,6 +9,7 @@ import { VERSION } from "./version.ts";
 export function registerAgentMetrics(state: AgentState, hubble: Pick<HubbleServer, "connections" | "streams">): void {
   const { metrics, store, ipCache, sink, delay, flowMetrics } = state;
   registerFlowMetrics(metrics, flowMetrics);
+  registerProcessMetrics(metrics, { read: readKernelFile, count: countEntries });
   metrics.gauge({
     name: "retina_build_info",
     help: "Version of this program; always 1",

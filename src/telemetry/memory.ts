@@ -102,14 +102,20 @@ function programPath(): string {
 
 /**
  * Reads the memory report of this process.
- * @throws when /proc/self/status cannot be read; the other two files are optional.
+ * @param read gives the text of a file below /proc
+ * @throws what `read` throws for /proc/self/status; the other two files are optional.
  */
-export async function readMemory(): Promise<MemoryReport> {
-  const [status, smaps, maps] = await Promise.all([
-    Deno.readTextFile("/proc/self/status"),
-    Deno.readTextFile("/proc/self/smaps_rollup").catch(() => undefined),
-    Deno.readTextFile("/proc/self/maps").catch(() => undefined),
-  ]);
+export function readMemory(read: (path: string) => string): MemoryReport {
+  const optional = (path: string) => {
+    try {
+      return read(path);
+    } catch {
+      return undefined;
+    }
+  };
+  const status = read("/proc/self/status");
+  const smaps = optional("/proc/self/smaps_rollup");
+  const maps = optional("/proc/self/maps");
   const usage = Deno.memoryUsage();
   return {
     status: parseProcFields(status, STATUS_FIELDS),
@@ -117,4 +123,9 @@ export async function readMemory(): Promise<MemoryReport> {
     ...(maps === undefined ? {} : { maps: summarizeMaps(maps) }),
     heap: { used: usage.heapUsed, total: usage.heapTotal, external: usage.external },
   };
+}
+
+/** Resident, virtual and anonymous memory in bytes, and the number of threads: the cheap part of {@link readMemory}. */
+export function readStatus(read: (path: string) => string): Record<string, number> {
+  return parseProcFields(read("/proc/self/status"), STATUS_FIELDS);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseProcFields, readMemory, summarizeMaps } from "./memory.ts";
+import { parseProcFields, readMemory, readStatus, summarizeMaps } from "./memory.ts";
 
 Deno.test("parseProcFields() turns kB into bytes and leaves bare numbers alone", () => {
   const text = "Name:\tdeno\nVmRSS:\t    1024 kB\nThreads:\t7\nVmBroken:\tx kB\n";
@@ -27,9 +27,27 @@ Deno.test("summarizeMaps() sorts regions by what backs them", () => {
   assert.equal(maps.other.regions, 0);
 });
 
-Deno.test("readMemory() reports this process", async () => {
-  const memory = await readMemory();
+const read = (path: string) => Deno.readTextFileSync(path);
+
+Deno.test("readMemory() reports this process", () => {
+  const memory = readMemory(read);
   assert.ok(memory.status.rss > 10 * 1024 * 1024, `resident set of ${memory.status.rss} bytes`);
   assert.ok(memory.status.vm_size >= memory.status.rss);
   assert.ok(memory.heap.used > 0 && memory.heap.used <= memory.heap.total);
+});
+
+Deno.test("readMemory() does without the optional files, not without the status", () => {
+  const only = (kept: string) => (path: string) => {
+    if (path !== kept) throw new Error(`no ${path}`);
+    return read(path);
+  };
+  const memory = readMemory(only("/proc/self/status"));
+  assert.equal(memory.smaps, undefined);
+  assert.equal(memory.maps, undefined);
+  assert.throws(() => readMemory(only("/proc/self/maps")), /no \/proc\/self\/status/);
+});
+
+Deno.test("readStatus() has the resident set and the threads", () => {
+  const status = readStatus(read);
+  assert.ok(status.rss > 0 && status.threads > 0);
 });

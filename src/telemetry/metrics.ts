@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import type { FlowMetrics } from "./flow_metrics.ts";
 
 /** One value of a metric with its label values. */
@@ -18,10 +18,6 @@ export interface MetricSource {
 /** A Prometheus registry over values that other parts of the program hold. */
 export class Metrics {
   readonly #registry = new Registry();
-
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry });
-  }
 
   /** Registers a value that only grows; `name` ends in `_total`. */
   counter(source: MetricSource): void {

@@ -5,55 +5,22 @@ import { Metrics, registerFlowMetrics } from "./metrics.ts";
 
 const lines = (body: string, name: string) => body.split("\n").filter((line) => line.startsWith(name));
 
-Deno.test({
-  name: "Metrics reads its sources at every scrape and forgets series that are gone",
-  // prom-client's default metrics observe garbage collections for the life of the process.
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const metrics = new Metrics();
-    const lost = new Map([["0", 3], ["1", 4]]);
-    metrics.counter({
-      name: "lost_total",
-      help: "Lost",
-      labels: ["cpu"],
-      *read() {
-        for (const [cpu, value] of lost) yield { labels: { cpu }, value };
-      },
-    });
-    metrics.gauge({ name: "size", help: "Size", read: () => [{ value: lost.size }] });
-    let { body, contentType } = await metrics.render();
-    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
-    assert.deepEqual(lines(body, "lost_total"), ['lost_total{cpu="0"} 3', 'lost_total{cpu="1"} 4']);
-    assert.deepEqual(lines(body, "size"), ["size 2"]);
-    lost.delete("0");
-    ({ body } = await metrics.render());
-    assert.deepEqual(lines(body, "lost_total"), ['lost_total{cpu="1"} 4']);
-    assert.ok(lines(body, "process_resident_memory_bytes").length > 0);
-  },
-});
-
-Deno.test({
-  name: "registerFlowMetrics() shows traffic under Hubble's and Retina's names",
-  sanitizeResources: false,
-  sanitizeOps: false,
-  async fn() {
-    const metrics = new Metrics();
-    const flows = new FlowMetrics();
-    registerFlowMetrics(metrics, flows);
-    const u8 = new Uint8Array(SLOT_SIZE);
-    u8.set([6], EVENT.protocol);
-    u8.set([2], EVENT.traffic_direction);
-    u8.set([2], EVENT.tcp_flags);
-    u8.set([60], EVENT.bytes);
-    flows.record(u8, new Uint16Array(u8.buffer), new Uint32Array(u8.buffer), 0);
-    const { body } = await metrics.render();
-    assert.deepEqual(lines(body, "hubble_flows_processed_total"), [
-      'hubble_flows_processed_total{protocol="TCP",type="Trace",subtype="from-endpoint",verdict="FORWARDED"} 1',
-    ]);
-    assert.deepEqual(lines(body, "networkobservability_forward_bytes_total"), [
-      'networkobservability_forward_bytes_total{direction="egress",observation_point="from-endpoint"} 60',
-    ]);
-    assert.deepEqual(lines(body, "hubble_tcp_flags_total"), ['hubble_tcp_flags_total{flag="SYN",family="IPv4"} 1']);
-  },
+Deno.test("Metrics reads its sources at every scrape and forgets series that are gone", async () => {
+  const metrics = new Metrics();
+  const flows = new FlowMetrics();
+  registerFlowMetrics(metrics, flows);
+  const u8 = new Uint8Array(SLOT_SIZE);
+  u8.set([6], EVENT.protocol);
+  u8.set([2], EVENT.traffic_direction);
+  u8.set([2], EVENT.tcp_flags);
+  u8.set([60], EVENT.bytes);
+  flows.record(u8, new Uint16Array(u8.buffer), new Uint32Array(u8.buffer), 0);
+  const { body } = await metrics.render();
+  assert.deepEqual(lines(body, "hubble_flows_processed_total"), [
+    'hubble_flows_processed_total{protocol="TCP",type="Trace",subtype="from-endpoint",verdict="FORWARDED"} 1',
+  ]);
+  assert.deepEqual(lines(body, "networkobservability_forward_bytes_total"), [
+    'networkobservability_forward_bytes_total{direction="egress",observation_point="from-endpoint"} 60',
+  ]);
+  assert.deepEqual(lines(body, "hubble_tcp_flags_total"), ['hubble_tcp_flags_total{flag="SYN",family="IPv4"} 1']);
 });
