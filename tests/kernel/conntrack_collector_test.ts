@@ -4,6 +4,7 @@ import { ConntrackCollector } from "../../src/plugins/packetparser/conntrack_col
 import { ENTRY, ENTRY_SIZE, KEY, KEY_SIZE } from "../../src/plugins/packetparser/conntrack_entry.ts";
 import { loadPrograms } from "../../src/plugins/packetparser/loader.ts";
 import { ebpf, lab, root, testWith } from "../lab/need.ts";
+import { sendUdp } from "../lab/traffic.ts";
 import { DEFAULTS, inLab, recordingContext, until, watching } from "./harness.ts";
 
 const UDP = 17;
@@ -18,11 +19,8 @@ testWith(
     inLab(2, (lab) =>
       watching({ podLevel: true, knobs: { other_lifetime_ns: SECOND } }, async (watch) => {
         const [from, to] = lab.pods;
-        const send = `for i in range(1000): s.sendto(b"x" * 58, ("${to.ipv4}", 9))`;
-        await from.namespace.run("python3", [
-          "-c",
-          `import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n${send}`,
-        ]);
+        // Port 9 has no server: whatever comes back is ICMP.
+        await sendUdp(from.namespace, { address: to.ipv4, port: 9, count: 1000, size: 58, reply: false });
         const seen = (point: number) => {
           const events = watch.events.filter((event) =>
             event.protocol === UDP && event.point === point && event.isReply === 0

@@ -131,7 +131,7 @@ testWith(
             return [{ ...attachment, [Symbol.dispose]: () => void attached.delete(ifindex) }];
           },
         },
-        wanted: { extraInterfaces: [], podLevel: true },
+        wanted: { extraInterfaces: [], podLevel: true, podInterfaces: /^pod/ },
         names: context.interfaces,
         log: context.log,
         beforeRemoval: () => {},
@@ -147,7 +147,10 @@ testWith(
         Deno.writeTextFileSync(file, batch.join(""));
         new Deno.Command("ip", { args: ["-n", lab.node.name, "-batch", file] }).outputSync();
         Deno.removeSync(file);
-        await until("every pod", () => attached.size === pods.length);
+        await until("every pod", () => {
+          watcher.poll();
+          return attached.size === pods.length;
+        });
         assert.ok(watcher.counters.overruns > 0);
         assert.deepEqual([...seen.values()].sort(), pods.sort());
       } finally {
@@ -162,7 +165,7 @@ testWith(
   `watcher: ${CHURN} pods that come and go leave no link, file descriptor or memory behind`,
   () =>
     inLab(1, (lab) =>
-      watching({ podLevel: true }, async (watch) => {
+      watching({ podLevel: true, podInterfaces: /^(veth|w|c)/ }, async (watch) => {
         const descriptors = () => [...Deno.readDirSync("/proc/self/fd")].length;
         const churn = async (count: number, tag: string) => {
           const batches = Array.from({ length: Math.ceil(count / 10) }, (_, index) => Math.min(10, count - 10 * index));

@@ -72,8 +72,12 @@ export class Packetparser implements Plugin {
         interface: name,
       });
     }
-    const reader = new RingReader({ ring: programs.ring, sink, wallOffset: () => wallOffsetNanos(programs.clock) });
-    const watcher = new InterfaceWatcher({
+    const reader = new RingReader({
+      ...{ ring: programs.ring, sink },
+      wallOffset: () => wallOffsetNanos(programs.clock),
+      alongside: () => watcher.poll(),
+    });
+    const watcher: InterfaceWatcher = new InterfaceWatcher({
       ...{ network, attacher, log },
       wanted: this.#options,
       names: this.#context.interfaces,

@@ -5,8 +5,8 @@ import type { RecordConsumer } from "../plugin.ts";
 const SLICE = 8192;
 /** Pause after a poll that found something: records gather, one wake-up takes some hundred. */
 const BUSY_PAUSE_MS = 5;
-/** Longest pause. With it an idle node costs some tenths of a percent of a core, and an event waits 20 ms at most. */
-const IDLE_PAUSE_MS = 20;
+/** Longest pause. With it an idle node costs half a percent of a core, and an event waits 25 ms at most. */
+const IDLE_PAUSE_MS = 25;
 /** How often the clocks are compared: a step of the wall clock stays in the flows no longer than this. */
 const CLOCK_INTERVAL_MS = 1000;
 /** How long records may wait without any being read before the reader counts as stalled. */
@@ -18,6 +18,8 @@ export interface RingReaderOptions {
   readonly sink: RecordConsumer;
   /** Wall time − the clock of the records, in nanoseconds. */
   readonly wallOffset: () => bigint;
+  /** Called at each turn of the timer. A wake-up costs a hundred times what a poll costs, so who polls as well does it here. */
+  readonly alongside?: () => void;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -25,13 +27,14 @@ export interface RingReaderOptions {
 /**
  * Polls a ring by timer and hands its records to the sink.
  *
- * A poll costs a microsecond when there is nothing, so polling every 20 ms beats every way of being woken. Under load the pause is shorter,
+ * A poll costs a microsecond when there is nothing, so polling every 25 ms beats every way of being woken. Under load the pause is shorter,
  * and while the ring is not empty there is none: only a turn of the event loop after each slice.
  */
 export class RingReader {
   readonly #ring: RecordRing;
   readonly #sink: RecordConsumer;
   readonly #wallOffset: () => bigint;
+  readonly #alongside: () => void;
   readonly #now: () => number;
   readonly #push: (u32: Uint32Array, at: number, length: number) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -45,6 +48,7 @@ export class RingReader {
     this.#ring = options.ring;
     this.#sink = options.sink;
     this.#wallOffset = options.wallOffset;
+    this.#alongside = options.alongside ?? (() => {});
     this.#now = options.now ?? (() => performance.now());
     // One function for all polls: a closure made per poll would be optimised anew each time.
     const sink = options.sink;
@@ -105,6 +109,7 @@ export class RingReader {
       // The next turn is set first: an error in this one goes to the agent, which decides, and the ring is not left unread meanwhile.
       this.#schedule(IDLE_PAUSE_MS);
       const next = this.poll();
+      this.#alongside();
       if (this.#timer === undefined || next === IDLE_PAUSE_MS) return;
       clearTimeout(this.#timer);
       this.#schedule(next);

@@ -3,7 +3,7 @@ import type { RecordHandler, RecordRing } from "../../../ffi/record_ring.ts";
 import { RingReader } from "./reader.ts";
 
 /** A ring of empty records, and a sink that remembers what it was told. */
-function setUp(waiting: number, wallOffset = () => 0n) {
+function setUp(waiting: number, wallOffset = () => 0n, alongside = () => {}) {
   const words = new Uint32Array(4);
   const state = { waiting, stuck: false, now: 0, pushed: 0, flushed: 0, offsets: [] as [number, number][] };
   const ring: RecordRing = {
@@ -23,7 +23,7 @@ function setUp(waiting: number, wallOffset = () => 0n) {
     setWallOffset: (seconds: number, nanos: number) => void state.offsets.push([seconds, nanos]),
     flush: () => void state.flushed++,
   };
-  return { state, reader: new RingReader({ ring, sink, wallOffset, now: () => state.now }) };
+  return { state, reader: new RingReader({ ring, sink, wallOffset, alongside, now: () => state.now }) };
 }
 
 Deno.test("RingReader hands records over and flushes once per batch", () => {
@@ -37,7 +37,7 @@ Deno.test("RingReader hands records over and flushes once per batch", () => {
 Deno.test("RingReader polls soon after a busy poll, later and later after quiet ones, at once after a full slice", () => {
   const { state, reader } = setUp(1);
   assert.equal(reader.poll(), 5);
-  assert.deepEqual([reader.poll(), reader.poll(), reader.poll(), reader.poll()], [10, 15, 20, 20]);
+  assert.deepEqual([reader.poll(), reader.poll(), reader.poll(), reader.poll()], [10, 15, 20, 25]);
   state.waiting = 10_000;
   assert.equal(reader.poll(), 0);
   assert.equal(state.pushed, 1 + 8192);
@@ -84,13 +84,15 @@ Deno.test("drain() takes everything, or as many slices as it may", () => {
 });
 
 Deno.test("start() polls by itself until stop()", async () => {
-  const { state, reader } = setUp(10);
+  let turns = 0;
+  const { state, reader } = setUp(10, undefined, () => void turns++);
   reader.start();
   await new Promise((resolve) => setTimeout(resolve, 30));
   assert.equal(state.pushed, 10);
   state.waiting = 5;
   await new Promise((resolve) => setTimeout(resolve, 60));
   assert.equal(state.pushed, 15);
+  assert.ok(turns >= 2, `${turns} turns`);
   reader.stop();
   reader.stop();
   state.waiting = 1;

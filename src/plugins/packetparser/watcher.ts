@@ -5,8 +5,6 @@ import type { Attacher } from "./attach.ts";
 import { assignRoles, type NetworkFacts, type Role, type Wanted } from "./roles.ts";
 import { type InterfaceState, WatchedInterface } from "./watched.ts";
 
-/** How often the kernel is asked for changes. An interface is attached within this time of being up, and the poll costs a microsecond. */
-const POLL_INTERVAL_MS = 25;
 /** How often everything is listed again, in case that a change was missed. */
 const RESYNC_INTERVAL_MS = 60_000;
 /** Addresses and routes are not followed; they are listed again at most this often when interfaces change. */
@@ -55,7 +53,6 @@ export class InterfaceWatcher {
   #facts: NetworkFacts = { defaultRoutes: new Set(), addresses: [] };
   #factsAt = -Infinity;
   #resyncDue = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: InterfaceWatcherOptions) {
     this.#options = options;
@@ -63,7 +60,7 @@ export class InterfaceWatcher {
   }
 
   /**
-   * Attaches to what is there, and follows changes from then on.
+   * Attaches to what is there; from then on {@link poll} follows changes. It is for the caller to call it some times in 100 ms.
    *
    * @throws {Error} when an interface that was named is not there, or the kernel refuses to attach to it.
    */
@@ -71,17 +68,10 @@ export class InterfaceWatcher {
     this.#monitor = this.#options.network.monitor();
     this.#resync();
     this.#checkNamed();
-    const poll = () => {
-      this.#timer = setTimeout(poll, POLL_INTERVAL_MS);
-      this.poll();
-    };
-    this.#timer = setTimeout(poll, POLL_INTERVAL_MS);
   }
 
   /** Detaches everything. Stopping twice is harmless. */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#monitor?.[Symbol.dispose]();
     this.#monitor = undefined;
     for (const watched of this.#watched.values()) watched.detach();
@@ -98,7 +88,7 @@ export class InterfaceWatcher {
     return this.#watched.has(ifindex);
   }
 
-  /** One turn: takes the kernel's changes in, lists everything again when that is due, tries again what failed. */
+  /** Takes the kernel's changes in (a microsecond when there are none), lists everything again when that is due, tries again what failed. */
   poll(): void {
     const changes = this.#takeChanges();
     const now = this.#now();
