@@ -113,10 +113,9 @@ export class ChangeLog {
     return this.#writer.control(UpdateType.SYNC_COMPLETE, info);
   }
 
-  /** Tells a reader that this operator is about to stop. */
+  /** Tells a reader that this operator is about to stop. Without a revision: who gets it may not have read everything. */
   shutdown(): Frame {
-    const info = { epoch: this.epoch, revision: BigInt(this.revision), kind: BatchKind.CHANGES };
-    return this.#writer.control(UpdateType.SHUTDOWN, info);
+    return this.#writer.control(UpdateType.SHUTDOWN, { epoch: 0n, revision: 0n, kind: BatchKind.CHANGES });
   }
 
   /** Calls `listener` after every append, until the returned function is called. */
