@@ -3,6 +3,7 @@ import { EVENT, EventFlag, IpProtocol, TcpFlag } from "../record.ts";
 import type { FlowView } from "../view.ts";
 import { FilterError, quote, within } from "./error.ts";
 import type { Predicate, RecordTest, Side } from "./predicate.ts";
+import { toLower } from "./text.ts";
 
 type Layer4Case = Layer4["protocol"]["case"];
 
@@ -31,7 +32,7 @@ export function compileProtocols(filter: FlowFilter): Predicate[] {
   if (filter.protocol.length === 0) return [];
   const cases = new Set<Layer4Case>(), records = new Set<string>(), numbers = new Uint8Array(256);
   for (const value of filter.protocol) {
-    const word = value.toLowerCase();
+    const word = toLower(value);
     if (LAYER7.has(word)) records.add(word);
     else if (Object.hasOwn(LAYER4, word)) {
       for (const [name, number] of LAYER4[word]) {

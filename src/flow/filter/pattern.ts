@@ -1,5 +1,5 @@
 import { FilterError, quoteCharacter } from "./error.ts";
-import { trimSpace } from "./text.ts";
+import { toLower, trimSpace } from "./text.ts";
 
 /** Whether a name fits a pattern. */
 export type NameTest = (name: string) => boolean;
@@ -44,7 +44,7 @@ function matchPieces(pieces: readonly string[], name: string): boolean {
 function canonical(pattern: string): string {
   let text = trimSpace(pattern);
   if (text.endsWith(".")) text = text.slice(0, -1);
-  text = text.toLowerCase();
+  text = toLower(text);
   if (text === "") throw new FilterError("empty pattern");
   if (text.endsWith(".")) throw new FilterError("multiple trailing dots in pattern");
   for (const character of text) {

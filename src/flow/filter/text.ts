@@ -13,3 +13,8 @@ export function trimSpace(text: string): string {
   while (from < to && isSpace(text[to - 1])) to--;
   return text.slice(from, to);
 }
+
+/** Lower case as Go makes it: of each character for itself, and one for one. */
+export function toLower(text: string): string {
+  return Array.from(text, (character) => character === "İ" ? "i" : character.toLowerCase()).join("");
+}
