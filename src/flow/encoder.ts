@@ -1,13 +1,13 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { type GetFlowsResponse, GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
-import { varintSize, writeBytes, writeShort, writeVarint } from "./bytes.ts";
-import { MAX_PARTS, writeEthernet, writeIp, writeL4, writeTime, writeTimestamp } from "./encoder_parts.ts";
+import { varintSize, writeBytes, writeVarint } from "./bytes.ts";
+import { MAX_PARTS, writeEthernet, writeIp, writeL4, writeTime } from "./encoder_parts.ts";
 import { EncoderPlan } from "./encoder_plan.ts";
 import { shapeOf, writeExtension } from "./extension.ts";
 import type { FieldMask } from "./field_mask.ts";
 import { EVENT, SLOT, SlotKind } from "./record.ts";
 import { summaryKey } from "./summary.ts";
-import { wallNanos, wallSeconds } from "./time.ts";
+import { BILLION, restNanos, wholeSeconds } from "./time.ts";
 import { toResponse } from "./to_flow.ts";
 import { traceReason } from "./trace.ts";
 import { saltWords, UUID_TEXT, writeUuid } from "./uuid.ts";
@@ -17,11 +17,9 @@ import type { FlowView, RecordContext } from "./view.ts";
 const PREFIX = 5;
 const FLOW = 0x0a;
 /** Tags of two bytes as they stand in memory, low byte first. */
-const UUID = 0x0292, INTERFACE = 0x01e2, RESPONSE_TIME = 0x3eca;
-const INTERFACE_INDEX = 0x08, INTERFACE_NAME = 0x12;
+const UUID = 0x0292, RESPONSE_TIME = 0x3eca;
 /** Masks whose plans are kept; clients come with few different ones. */
 const MAX_PLANS = 32;
-const utf8 = new TextEncoder();
 
 /**
  * Encodes flows as gRPC-framed `observer.GetFlowsResponse` messages, straight into a send buffer.
@@ -38,8 +36,6 @@ export class FlowEncoder {
   #plan: EncoderPlan;
   #out: Uint8Array = new Uint8Array(0);
   #data: DataView = new DataView(this.#out.buffer);
-  /** Names of interfaces in UTF-8, by their number, with the string that they were made from. */
-  readonly #names: { text: string; bytes: Uint8Array }[] = [];
 
   constructor(context: RecordContext) {
     this.#context = context;
@@ -88,90 +84,71 @@ export class FlowEncoder {
 
   #encodeRecord(view: FlowView, out: Uint8Array, at: number, plan: EncoderPlan): number {
     const { u8, u16, u32, at: from } = view;
-    const word = from >>> 2;
+    const word = from >>> 2, data = this.#data;
     const source = plan.source(u32[word + SLOT.source_identity / 4], view.sourceIdentity());
     const destination = plan.destination(u32[word + SLOT.destination_identity / 4], view.destinationIdentity());
     const constants = plan.constants(
+      u16[(from + SLOT.interface_index) >>> 1],
+      u32[word + EVENT.ifindex / 4],
       ((u8[from + EVENT.observation_point] & 3) << 6) | ((u8[from + EVENT.traffic_direction] & 3) << 4) |
         ((u8[from + EVENT.is_reply] & 3) << 2) | traceReason(u8, u16, u32, from),
     );
     const summary = plan.summary(summaryKey(u8, u16, from));
     const shape = plan.extensions === 0 ? 0 : shapeOf(u8, u16, u32, from);
     const template = plan.extensions === 0 ? undefined : plan.template(shape);
-    const name = plan.interface === 0 ? undefined : this.#interfaceName(u16[(from + SLOT.interface_index) >>> 1]);
     const most = MAX_PARTS + source.length + destination.length + constants.length + summary.length +
-      plan.responseNodeName.length + (template?.bytes.length ?? 0) + (name?.length ?? 0);
+      plan.responseNodeName.length + (template === undefined ? 0 : template.bytes.length);
     if (out.length - at < most) return -1;
 
-    const seconds = wallSeconds(u32, from), nanos = wallNanos(u32, from);
+    const rest = restNanos(u32, from), carry = Math.floor(rest / BILLION);
+    const seconds = wholeSeconds(u32, from) + carry, nanos = rest - carry * BILLION;
     // Most flows need two bytes for their length.
     const start = at + PREFIX + 3;
     let end = start;
     if (plan.time !== 0) end = writeTime(out, end, plan.time, seconds, nanos);
-    if (plan.ethernet !== 0) end = writeEthernet(out, end, plan.ethernet, u8, from);
-    if (plan.ip !== 0) end = writeIp(out, end, plan.ip, u8, from);
+    const timeLength = end - start;
+    if (plan.ethernet !== 0) end = writeEthernet(out, data, end, plan.ethernet, u8, from);
+    if (plan.ip !== 0) end = writeIp(out, data, end, plan.ip, u8, from);
     if (plan.l4 !== 0) end = writeL4(out, end, plan, u8, u16, from);
     end = writeBytes(out, end, source);
     end = writeBytes(out, end, destination);
     end = writeBytes(out, end, constants);
-    if (name !== undefined) end = writeInterface(out, end, plan.interface, u32[word + EVENT.ifindex / 4], name);
     if (plan.uuid) {
       out[end] = UUID & 255;
       out[end + 1] = UUID >>> 8;
       out[end + 2] = UUID_TEXT;
-      end = writeUuid(out, end + 3, this.#salt, view.position);
+      end = writeUuid(data, end + 3, this.#salt, view.position);
     }
-    end = writeShort(out, end, summary);
-    if (template !== undefined) end = writeExtension(out, this.#data, end, template, shape, u8, u32, from);
-    end = writeFlowHeader(out, start, end);
-    end = writeShort(out, end, plan.responseNodeName);
-    if (plan.time !== 0) {
-      out[end] = RESPONSE_TIME & 255;
-      out[end + 1] = RESPONSE_TIME >>> 8;
-      end = writeTimestamp(out, end + 2, plan.time, seconds, nanos);
-    }
+    end = writeBytes(out, end, summary);
+    if (template !== undefined) end = writeExtension(out, data, end, template, shape, u8, u32, from);
+    const flow = writeFlowHeader(out, start, end);
+    end += flow - start;
+    end = writeBytes(out, end, plan.responseNodeName);
+    if (timeLength !== 0) end = copyTime(out, end, flow, timeLength);
     return writePrefix(out, at, end);
   }
-
-  #interfaceName(number: number): Uint8Array {
-    const text = this.#context.interfaceName(number);
-    const known = this.#names[number];
-    if (known !== undefined && known.text === text) return known.bytes;
-    const bytes = utf8.encode(text);
-    this.#names[number] = { text, bytes };
-    return bytes;
-  }
 }
 
-/** Puts tag and length before the flow at `start`, which three bytes were left for, and closes the gap if it is another. */
+/**
+ * Puts tag and length before the flow at `start`, which three bytes were left for; moves the flow if it needs another
+ * number of them. Returns where the flow is now.
+ */
 function writeFlowHeader(out: Uint8Array, start: number, end: number): number {
-  const size = varintSize(end - start);
-  if (size !== 2) {
-    out.copyWithin(start + size - 2, start, end);
-    end += size - 2;
-    start += size - 2;
-  }
-  out[start - size - 1] = FLOW;
-  writeVarint(out, start - size, end - start);
-  return end;
+  const length = end - start;
+  const shift = varintSize(length) - 2;
+  if (shift !== 0) out.copyWithin(start + shift, start, end);
+  const header = start - 3;
+  out[header] = FLOW;
+  writeVarint(out, header + 1, length);
+  return start + shift;
 }
 
-/** Flow.interface; a kernel's interface name has at most 15 bytes. */
-function writeInterface(out: Uint8Array, at: number, wanted: number, index: number, name: Uint8Array): number {
-  out[at] = INTERFACE & 255;
-  out[at + 1] = INTERFACE >>> 8;
-  let end = at + 3;
-  if ((wanted & 1) !== 0 && index !== 0) {
-    out[end] = INTERFACE_INDEX;
-    end = writeVarint(out, end + 1, index);
-  }
-  if ((wanted & 2) !== 0 && name.length !== 0) {
-    out[end] = INTERFACE_NAME;
-    out[end + 1] = name.length;
-    end = writeShort(out, end + 2, name);
-  }
-  out[at + 2] = end - at - 3;
-  return end;
+/** Writes GetFlowsResponse.time, a copy of Flow.time with another tag: it is what `flow` begins with. */
+function copyTime(out: Uint8Array, at: number, flow: number, length: number): number {
+  out[at] = RESPONSE_TIME & 255;
+  out[at + 1] = RESPONSE_TIME >>> 8;
+  for (let i = 1; i < length; i++) out[at + 1 + i] = out[flow + i];
+  return at + 1 + length;
 }
 
 /** Writes the prefix of the message that ends at `end`. Returns `end`. */

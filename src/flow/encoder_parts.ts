@@ -24,23 +24,25 @@ function number(out: Uint8Array, at: number, tag: number, value: number): number
   return writeVarint(out, at + 1, value);
 }
 
-/** google.protobuf.Timestamp with its length, without a tag. */
-export function writeTimestamp(out: Uint8Array, at: number, wanted: number, seconds: number, nanos: number): number {
-  let end = at + 1;
+/** Flow.time. */
+export function writeTime(out: Uint8Array, at: number, wanted: number, seconds: number, nanos: number): number {
+  let end = at + 2;
+  out[at] = TAG.time;
   if ((wanted & 1) !== 0) end = number(out, end, SECONDS, seconds);
   if ((wanted & 2) !== 0) end = number(out, end, NANOS, nanos);
-  out[at] = end - at - 1;
+  out[at + 1] = end - at - 2;
   return end;
 }
 
-/** Flow.time. */
-export function writeTime(out: Uint8Array, at: number, wanted: number, seconds: number, nanos: number): number {
-  out[at] = TAG.time;
-  return writeTimestamp(out, at + 1, wanted, seconds, nanos);
-}
-
 /** Flow.ethernet of the record at `from`. */
-export function writeEthernet(out: Uint8Array, at: number, wanted: number, u8: Uint8Array, from: number): number {
+export function writeEthernet(
+  out: Uint8Array,
+  data: DataView,
+  at: number,
+  wanted: number,
+  u8: Uint8Array,
+  from: number,
+): number {
   const present = (u8[from + EVENT.event_flags] & EventFlag.ETHERNET) !== 0;
   if (!present && (wanted & FORCED) === 0) return at;
   out[at] = TAG.ethernet;
@@ -48,32 +50,47 @@ export function writeEthernet(out: Uint8Array, at: number, wanted: number, u8: U
   if (present && (wanted & 1) !== 0) {
     out[end] = FIRST_STRING;
     out[end + 1] = 17;
-    end = writeMac(out, end + 2, u8, from + SLOT.ethernet_source);
+    end = writeMac(data, end + 2, u8, from + SLOT.ethernet_source);
   }
   if (present && (wanted & 2) !== 0) {
     out[end] = SECOND_STRING;
     out[end + 1] = 17;
-    end = writeMac(out, end + 2, u8, from + SLOT.ethernet_destination);
+    end = writeMac(data, end + 2, u8, from + SLOT.ethernet_destination);
   }
   out[at + 1] = end - at - 2;
   return end;
 }
 
 /** A string field that holds the address at `from`. */
-function address(out: Uint8Array, at: number, tag: number, u8: Uint8Array, from: number, ipVersion: number): number {
+function address(
+  out: Uint8Array,
+  data: DataView,
+  at: number,
+  tag: number,
+  u8: Uint8Array,
+  from: number,
+  ipVersion: number,
+): number {
   out[at] = tag;
-  const end = writeAddress(out, at + 2, u8, from, ipVersion);
+  const end = writeAddress(data, at + 2, u8, from, ipVersion);
   out[at + 1] = end - at - 2;
   return end;
 }
 
 /** Flow.IP of the record at `from`. */
-export function writeIp(out: Uint8Array, at: number, wanted: number, u8: Uint8Array, from: number): number {
+export function writeIp(
+  out: Uint8Array,
+  data: DataView,
+  at: number,
+  wanted: number,
+  u8: Uint8Array,
+  from: number,
+): number {
   const ipVersion = u8[from + EVENT.ip_version];
   let end = at + 2;
   out[at] = TAG.ip;
-  if ((wanted & 1) !== 0) end = address(out, end, FIRST_STRING, u8, from + EVENT.src_addr, ipVersion);
-  if ((wanted & 2) !== 0) end = address(out, end, SECOND_STRING, u8, from + EVENT.dst_addr, ipVersion);
+  if ((wanted & 1) !== 0) end = address(out, data, end, FIRST_STRING, u8, from + EVENT.src_addr, ipVersion);
+  if ((wanted & 2) !== 0) end = address(out, data, end, SECOND_STRING, u8, from + EVENT.dst_addr, ipVersion);
   if ((wanted & 4) !== 0) end = number(out, end, THIRD_NUMBER, ipVersion === 4 ? 1 : 2);
   out[at + 1] = end - at - 2;
   return end;

@@ -41,7 +41,7 @@ const PORTS = ["source_port", "destination_port"];
 const TYPE_AND_CODE = ["type", "code"];
 const FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "NS"];
 /** Fields that are not in {@link EncoderPlan.constants}. */
-const VARYING = new Set(["time", "uuid", "ethernet", "IP", "l4", "interface", "extensions", "Summary"]);
+const VARYING = new Set(["time", "uuid", "ethernet", "IP", "l4", "extensions", "Summary"]);
 const SOURCE = new Set(["source", "source_names", "source_service"]);
 const DESTINATION = new Set(["destination", "destination_names", "destination_service"]);
 
@@ -50,6 +50,13 @@ interface Ends {
   readonly identity: Identity;
   readonly source: Uint8Array;
   readonly destination: Uint8Array;
+}
+
+/** Finished bytes for one interface, by the key of {@link EncoderPlan.constants}. */
+interface Constants {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly byKey: (Uint8Array | undefined)[];
 }
 
 export class EncoderPlan {
@@ -65,14 +72,13 @@ export class EncoderPlan {
   readonly sctp: Switches;
   readonly icmpv4: Switches;
   readonly icmpv6: Switches;
-  readonly interface: Switches;
   readonly extensions: Switches;
   /** GetFlowsResponse.node_name: Hubble copies it from the masked flow. */
   readonly responseNodeName: Uint8Array;
   readonly #context: RecordContext;
   readonly #tree: MaskTree | null;
   readonly #ends: (Ends | undefined)[] = [];
-  readonly #constants: (Uint8Array | undefined)[] = [];
+  readonly #constants: (Constants | undefined)[] = [];
   readonly #summaries: (Uint8Array | undefined)[] = new Array(DENSE_SUMMARIES).fill(undefined);
   readonly #rareSummaries = new Map<number, Uint8Array>();
   readonly #templates: (ExtensionTemplate | undefined)[] = new Array(64).fill(undefined);
@@ -94,7 +100,6 @@ export class EncoderPlan {
     this.sctp = switches(l4, "SCTP", PORTS);
     this.icmpv4 = switches(l4, "ICMPv4", TYPE_AND_CODE);
     this.icmpv6 = switches(l4, "ICMPv6", TYPE_AND_CODE);
-    this.interface = switches(tree, "interface", ["index", "name"]);
     this.extensions = switches(tree, "extensions", ["type_url", "value"]);
     this.responseNodeName = stringField(1000, tree === null || tree.has("node_name") ? context.nodeName : "");
   }
@@ -112,10 +117,17 @@ export class EncoderPlan {
   /**
    * The fields that depend on nothing but where a packet was seen and what conntrack says, and those that never change.
    *
+   * @param number the interface's in the interface table
+   * @param ifindex the interface's in the kernel; another one for the same number is no mistake, only slow
    * @param key eight bits: observation point, traffic direction, reply state and trace reason, two bits each
    */
-  constants(key: number): Uint8Array {
-    return this.#constants[key] ?? (this.#constants[key] = this.#makeConstants(key));
+  constants(number: number, ifindex: number, key: number): Uint8Array {
+    const name = this.#context.interfaceName(number);
+    let known = this.#constants[number];
+    if (known === undefined || known.ifindex !== ifindex || known.name !== name) {
+      known = this.#constants[number] = { ifindex, name, byKey: new Array(256).fill(undefined) };
+    }
+    return known.byKey[key] ?? (known.byKey[key] = this.#makeConstants(ifindex, name, key));
   }
 
   /** Flow.Summary by {@link summaryKey}. */
@@ -161,7 +173,7 @@ export class EncoderPlan {
     return this.#ends[index] = made;
   }
 
-  #makeConstants(key: number): Uint8Array {
+  #makeConstants(ifindex: number, interfaceName: string, key: number): Uint8Array {
     const point = key >>> 6, direction = (key >>> 4) & 3, reply = (key >>> 2) & 3, traceReason = key & 3;
     const known = reply === ReplyState.NO || reply === ReplyState.YES;
     return this.#encode({
@@ -173,6 +185,7 @@ export class EncoderPlan {
       traceReason,
       trafficDirection: direction <= 2 ? direction : 0,
       ...(known && { isReply: reply === ReplyState.YES }),
+      interface: { index: ifindex, name: interfaceName },
       emitter: { ...this.#context.emitter },
     }, (field) => !VARYING.has(field) && !SOURCE.has(field) && !DESTINATION.has(field));
   }

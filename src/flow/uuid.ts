@@ -27,24 +27,24 @@ const DASH = 45;
 /** Length of a uuid's text. */
 export const UUID_TEXT = 36;
 
-function writeWord(out: Uint8Array, at: number, word: number): void {
+function writeWord(out: DataView, at: number, word: number): void {
   at = writeHexByte(out, at, word >>> 24);
   at = writeHexByte(out, at, (word >>> 16) & 255);
   at = writeHexByte(out, at, (word >>> 8) & 255);
   writeHexByte(out, at, word & 255);
 }
 
-function writeHalves(out: Uint8Array, at: number, word: number): void {
-  out[at] = DASH;
+function writeHalves(out: DataView, at: number, word: number): void {
+  out.setUint8(at, DASH);
   at = writeHexByte(out, at + 1, word >>> 24);
   at = writeHexByte(out, at, (word >>> 16) & 255);
-  out[at] = DASH;
+  out.setUint8(at, DASH);
   at = writeHexByte(out, at + 1, (word >>> 8) & 255);
   writeHexByte(out, at, word & 255);
 }
 
 /** Writes the uuid of the flow at `position` as 36 characters. */
-export function writeUuid(out: Uint8Array, at: number, salt: Uint32Array, position: number): number {
+export function writeUuid(out: DataView, at: number, salt: Uint32Array, position: number): number {
   const first = mix(position ^ salt[0]);
   const last = mix(Math.floor(position / 0x100000000) ^ salt[3] ^ first);
   const version = (mix(first + salt[1]) & 0xffff0fff) | 0x4000;
@@ -57,10 +57,10 @@ export function writeUuid(out: Uint8Array, at: number, salt: Uint32Array, positi
   return at + UUID_TEXT;
 }
 
-const scratch = new Uint8Array(UUID_TEXT);
+const scratch = new DataView(new ArrayBuffer(UUID_TEXT));
 
 /** The uuid of the flow at `position`, for places that need a string. */
 export function uuidText(salt: Uint32Array, position: number): string {
   writeUuid(scratch, 0, salt, position);
-  return String.fromCharCode(...scratch);
+  return String.fromCharCode(...new Uint8Array(scratch.buffer));
 }
