@@ -5,7 +5,8 @@ import { InterfaceTable } from "../flow/interfaces.ts";
 import { RecordSink } from "../flow/sink.ts";
 import { FlowStore } from "../flow/store.ts";
 import type { RecordContext } from "../flow/view.ts";
-import { AgentEventLog } from "../hubble/agent_events.ts";
+import { AgentEventLog, logIdentityChanges } from "../hubble/agent_events.ts";
+import type { PeerSource } from "../hubble/peer.ts";
 import { type HubbleOptions, type HubbleServer, serveHubble } from "../hubble/server.ts";
 import { IpCache } from "../identity/ip_cache.ts";
 import { IdentityTable } from "../identity/table.ts";
@@ -18,6 +19,7 @@ import { startCapture } from "./capture.ts";
 import { debugHandlers } from "./debug.ts";
 import { HostAddresses, interfaceAddresses } from "./host_addresses.ts";
 import { registerAgentMetrics } from "./metrics.ts";
+import { startNames } from "./names.ts";
 import type { AgentOptions } from "./options.ts";
 import { printFlows, writeStdout } from "./printer.ts";
 import { Readiness } from "./readiness.ts";
@@ -62,8 +64,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   stack.defer(() => host.stop());
   const debug = serveDebug(state);
   stack.defer(() => debug.stop());
-  const hubble = await bindHubble(state);
+  const { peers } = startNames(state, () => hubble.port, stack);
+  const hubble: HubbleServer = await bindHubble(state, peers);
   stack.defer(() => hubble.stop());
+  stack.defer(logIdentityChanges(state.ipCache, state.agentEvents));
   registerAgentMetrics(state, hubble);
   if (options.replay === undefined) await startCapture(state, stack);
   else await startReplay(state, options.replay, stack);
@@ -88,7 +92,7 @@ function createState(options: AgentOptions): AgentState {
     interfaces,
     sink: new RecordSink({ store, ipCache, interfaces, counters: flowMetrics }),
     record: {
-      nodeName: options.nodeName,
+      nodeName: flowNodeName(options),
       uuidSalt: crypto.getRandomValues(new Uint8Array(16)),
       emitter: { name: "retina-agent", version: VERSION },
       interfaceName: (index) => interfaces.name(index),
@@ -99,6 +103,11 @@ function createState(options: AgentOptions): AgentState {
     readiness: new Readiness(),
     delay: new EventLoopDelay(),
   };
+}
+
+/** Flow.node_name: `cluster/node` where there are several clusters. */
+function flowNodeName({ clusterName = "default", nodeName }: AgentOptions): string {
+  return clusterName === "default" ? nodeName : `${clusterName}/${nodeName}`;
 }
 
 function serveDebug(state: AgentState): DebugServer {
@@ -135,7 +144,7 @@ function serveDebug(state: AgentState): DebugServer {
   }
 }
 
-async function bindHubble(state: AgentState): Promise<HubbleServer> {
+async function bindHubble(state: AgentState, peers: PeerSource | undefined): Promise<HubbleServer> {
   const { options, store, record, agentEvents, readiness } = state;
   try {
     const server = await serveHubble({
@@ -143,6 +152,7 @@ async function bindHubble(state: AgentState): Promise<HubbleServer> {
       record,
       version: `retina-agent ${VERSION}`,
       agentEvents,
+      ...(peers !== undefined && { peers }),
       report: (message) => log.warning("{message}", { message }),
       ...(options.clusterName !== undefined && { cluster: options.clusterName }),
     }, hubbleOptions(options));

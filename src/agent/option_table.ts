@@ -25,7 +25,9 @@ export function agentCommand(): Command {
     .version(`retina-agent ${VERSION}`)
     .allowExcessArguments(false)
     .addHelpText("after", "\nCommands:\n  detach  remove what a killed agent left on the interfaces, and exit");
-  for (const option of [...captureFlags(), ...hubbleFlags(), ...otherFlags()]) command.addOption(option);
+  for (const option of [...captureFlags(), ...nameFlags(), ...hubbleFlags(), ...otherFlags()]) {
+    command.addOption(option);
+  }
   return command;
 }
 
@@ -100,6 +102,20 @@ function hubbleFlags(): Option[] {
       (f) => integer(f, 1, 86_400),
       60,
     ),
+  ];
+}
+
+function nameFlags(): Option[] {
+  return [
+    flag(
+      "--operator-addr <address>",
+      "operator that names the cluster's addresses: host:port, or https://host:port for TLS",
+      (f) => nonEmpty(f, "host:port, http://host:port or https://host:port"),
+    ),
+    flag("--operator-ca-file <path>", "authority that signed the operator's certificate, PEM", file),
+    flag("--operator-cert-file <path>", "this agent's certificate for the operator, PEM", file),
+    flag("--operator-key-file <path>", "private key of that certificate, PEM", file),
+    flag("--operator-server-name <name>", "name in the operator's certificate", (f) => nonEmpty(f, "a host name")),
   ];
 }
 

@@ -17,6 +17,11 @@ export interface AgentOptions {
   readonly samplingRate: number;
   readonly replay?: string;
   readonly replaySpeed?: number;
+  readonly operatorAddr?: string;
+  readonly operatorCaFile?: string;
+  readonly operatorCertFile?: string;
+  readonly operatorKeyFile?: string;
+  readonly operatorServerName?: string;
   readonly hubbleAddress: string;
   readonly hubblePort: number;
   readonly hubbleSocket?: string;
@@ -80,6 +85,13 @@ function checkTogether(options: Omit<AgentOptions, "nodeName">): void {
   }
   if (tlsClientCaFile !== undefined && tlsCertFile === undefined) {
     throw new UsageError("Cannot use --tls-client-ca-file without TLS: give --tls-cert-file and --tls-key-file too");
+  }
+  if ((options.operatorCertFile === undefined) !== (options.operatorKeyFile === undefined)) {
+    throw new UsageError("Cannot use one of --operator-cert-file and --operator-key-file: give both");
+  }
+  const operatorTls = [options.operatorCaFile, options.operatorCertFile, options.operatorServerName];
+  if (operatorTls.some((value) => value !== undefined) && !options.operatorAddr?.startsWith("https://")) {
+    throw new UsageError("Cannot use TLS with the operator: give its address as --operator-addr https://host:port");
   }
   if (replaySpeed !== undefined && replay === undefined) {
     throw new UsageError(`Cannot use --replay-speed ${replaySpeed} without --replay`);

@@ -92,6 +92,9 @@ Deno.test("parseOptions() refuses flags that contradict each other", () => {
     [["--replay", "-", "--pod-level"], /--replay/],
     [["--replay", "-", "--extra-interfaces", "eth0"], /--replay/],
     [["--pod-interfaces", "^veth"], /--pod-level/],
+    [["--operator-addr", "https://o:9090", "--operator-cert-file", "c.pem"], /--operator-key-file/],
+    [["--operator-addr", "o:9090", "--operator-ca-file", "ca.pem"], /https:\/\/host:port/],
+    [["--operator-server-name", "o"], /--operator-addr/],
   ];
   for (const [args, expected] of cases) assert.throws(() => parse(args), { name: "UsageError", message: expected });
   assert.equal(parse(["--replay", "flows.json", "--replay-speed", "2.5"]).replaySpeed, 2.5);

@@ -42,9 +42,11 @@ export function fixedPeers(peers: readonly PeerNode[]): PeerSource {
   return { current: () => peers, subscribe: () => () => {} };
 }
 
-/** Name that the certificate of a node's Hubble server has to carry, as Hubble Relay expects it. */
+/** Name that the certificate of a node's Hubble server has to carry, as Hubble Relay expects it. A `cluster/` before the node's name is left out. */
 export function tlsServerName(nodeName: string, cluster = "default"): string {
-  return `${nodeName.replaceAll(".", "-")}.${(cluster || "default").replaceAll(".", "-")}.hubble-grpc.cilium.io`;
+  return `${nodeName.replace(/^.*\//, "").replaceAll(".", "-")}.${
+    (cluster || "default").replaceAll(".", "-")
+  }.hubble-grpc.cilium.io`;
 }
 
 /** Changes that wait for a slow reader; a cluster's nodes do not change faster than a relay reads. */

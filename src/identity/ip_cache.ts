@@ -53,6 +53,7 @@ export class IpCache {
   /** Only prefixes of which somebody above {@link Layer.CLUSTER} speaks; by layer. */
   #layered = new Map<string, (Identity | undefined)[]>();
   #listeners = new Set<(change: IpCacheChange) => void>();
+  readonly #syncListeners: (() => void)[] = [];
   #size = 0;
   #synced = false;
   #masked = new Uint32Array(4);
@@ -74,6 +75,13 @@ export class IpCache {
   /** Says that a source has told everything it knows. */
   markSynced(): void {
     this.#synced = true;
+    for (const listener of this.#syncListeners.splice(0)) listener();
+  }
+
+  /** Calls `listener` once, as soon as a source has told everything it knows: at once when one has. */
+  onSynced(listener: () => void): void {
+    if (this.#synced) listener();
+    else this.#syncListeners.push(listener);
   }
 
   /**

@@ -150,3 +150,15 @@ function longest(model: Map<string, string>, text: string): string | undefined {
   }
   return found;
 }
+
+Deno.test("IpCache.onSynced() calls once, at the first synchronization or at once", () => {
+  const cache = new IpCache(new IdentityTable());
+  let calls = 0;
+  cache.onSynced(() => calls++);
+  assert.equal(calls, 0);
+  cache.markSynced();
+  cache.markSynced();
+  assert.equal(calls, 1);
+  cache.onSynced(() => calls++);
+  assert.equal(calls, 2);
+});

@@ -1,0 +1,55 @@
+import type { OperatorStatus } from "../identity/operator_source.ts";
+import type { AgentState } from "./agent.ts";
+
+/** Registers how the agent stands with its operator, and how many flows came before the names. */
+export function registerNameMetrics(
+  { metrics, store, ipCache }: Pick<AgentState, "metrics" | "store" | "ipCache">,
+  status: () => OperatorStatus,
+): void {
+  const gauge = (name: string, help: string, value: (status: OperatorStatus) => number) => {
+    metrics.gauge({ name, help, read: () => [{ value: value(status()) }] });
+  };
+  const counter = (name: string, help: string, value: (status: OperatorStatus) => number) => {
+    metrics.counter({ name, help, read: () => [{ value: value(status()) }] });
+  };
+  gauge(
+    "retina_operator_connected",
+    "Whether the stream of names is open and complete",
+    ({ connected }) => Number(connected),
+  );
+  gauge("retina_operator_synced", "Whether the agent has had all names at least once", ({ synced }) => Number(synced));
+  gauge("retina_operator_revision", "Revision of the names that the agent has", ({ revision }) => Number(revision));
+  gauge(
+    "retina_operator_last_message_timestamp_seconds",
+    "When the operator was last heard of, in seconds since 1970; 0: never",
+    ({ lastMessageAt }) => lastMessageAt / 1000,
+  );
+  counter("retina_operator_attempts_total", "Streams that were begun", ({ attempts }) => attempts);
+  counter(
+    "retina_operator_malformed_updates_total",
+    "Updates whose address could not be read",
+    ({ malformed }) => malformed,
+  );
+  counter(
+    "retina_operator_swept_entries_total",
+    "Entries that a snapshot removed: missed while there was no operator",
+    ({ swept }) => swept,
+  );
+  metrics.counter({
+    name: "retina_operator_updates_total",
+    help: "Updates that were applied, by kind",
+    labels: ["kind"],
+    read: () => {
+      const { upserts, deletes } = status();
+      return [{ labels: { kind: "upsert" }, value: upserts }, { labels: { kind: "delete" }, value: deletes }];
+    },
+  });
+  // The position of the store when the names came; until then every flow comes before them.
+  let named: number | undefined;
+  ipCache.onSynced(() => named = store.head);
+  metrics.counter({
+    name: "retina_flows_before_names_total",
+    help: "Flows that were captured before the names had arrived: they keep the address alone",
+    read: () => [{ value: named ?? store.head }],
+  });
+}
