@@ -5,8 +5,10 @@ import {
   type Http2SecureServer,
   type Http2Server,
   type ServerHttp2Session,
+  type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { guardSessions } from "../http2/guard.ts";
 import type { GrpcRouter } from "./grpc/router.ts";
 import { ignoreError } from "./grpc/call.ts";
 import type { Limits } from "./limits.ts";
@@ -91,11 +93,12 @@ export function formatAddress(host: string, port: number): string {
 
 function newServer({ router, sessions, limits }: ListenerContext, tls?: TlsFiles): Http2Server | Http2SecureServer {
   const settings = { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderBytes };
+  guardSessions();
   const server = tls === undefined
     ? createServer({ settings })
     : createSecureServer({ settings, allowHTTP1: false, minVersion: "TLSv1.3", ...tls.options(), ...tls.material });
   server.on("session", (session: ServerHttp2Session) => sessions.add(session));
-  server.on("stream", (stream, headers) => router.serve(stream, headers));
+  server.on("stream", (stream, headers) => router.serve(stream as ServerHttp2Stream, headers));
   // A client that speaks something else, fails the handshake or resets a connection is its own problem.
   server.on("sessionError", ignoreError);
   server.on("tlsClientError", ignoreError);

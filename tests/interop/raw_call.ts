@@ -1,5 +1,6 @@
 /** A gRPC client without a gRPC library: for requests and answers that no library would send or show. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type SecureClientSessionOptions } from "node:http2";
+import { guardSessions } from "../../src/http2/guard.ts";
 
 /** How a call ended. */
 export interface RawAnswer {
@@ -29,6 +30,7 @@ export interface RawOptions {
 
 /** Opens a connection, which the caller has to close. */
 export function openSession(authority: string, options: SecureClientSessionOptions = {}): Promise<ClientHttp2Session> {
+  guardSessions();
   return new Promise((resolve, reject) => {
     const session = connect(authority, options);
     session.once("error", reject);

@@ -1,0 +1,285 @@
+/** The edges of the protocol, by clients that keep to it (grpc-js, connect-node) and by clients that do not. */
+import assert from "node:assert/strict";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { compressionGzip, Http2SessionManager } from "@connectrpc/connect-node";
+import { Client, credentials, Metadata, status as GrpcStatus } from "@grpc/grpc-js";
+import { GetFlowsRequestSchema, GetFlowsResponseSchema, Observer } from "../../proto/gen/observer/observer_pb.ts";
+import { type FlowServer, startFlowServer } from "./flow_server.ts";
+import { openSession, prefixed, rawCall } from "./raw_call.ts";
+import { silentClient } from "./raw_tcp.ts";
+
+const GET_FLOWS = "/observer.Observer/GetFlows";
+
+type Request = MessageInitShape<typeof GetFlowsRequestSchema>;
+const encode = (request: Request) => toBinary(GetFlowsRequestSchema, create(GetFlowsRequestSchema, request));
+
+/** Runs `body` with a server of 1000 flows, and checks that the server still answers afterwards and has let go of everything. */
+function edge(name: string, body: (server: FlowServer) => Promise<void>, capacity = 65_536): void {
+  Deno.test({
+    name,
+    async fn() {
+      await using server = await startFlowServer({ capacity, flows: 1000 });
+      await body(server);
+      const session = await openSession(`http://127.0.0.1:${server.port}`);
+      const answer = await rawCall(session, GET_FLOWS, encode({ number: 3n }));
+      session.destroy();
+      assert.deepEqual([answer.code, answer.messages.length], [0, 3]);
+      await settled(server);
+    },
+  });
+}
+
+/** Waits until the server has neither streams nor connections. */
+async function settled(server: FlowServer): Promise<void> {
+  let now = await server.status();
+  for (let i = 0; i < 100 && now.streams + now.connections > 0; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    now = await server.status();
+  }
+  assert.deepEqual([now.streams, now.connections], [0, 0]);
+}
+
+interface GrpcAnswer {
+  code: number;
+  details: string;
+  messages: number;
+}
+
+/** A server-streaming call by grpc-js. */
+function grpcJs(client: Client, path: string, request: Request, options: {
+  metadata?: Metadata;
+  timeoutMs?: number;
+  cancelAfter?: number;
+} = {}): Promise<GrpcAnswer> {
+  return new Promise((resolve) => {
+    const call = client.makeServerStreamRequest(
+      path,
+      (value: Request) => globalThis.Buffer.from(encode(value)),
+      (bytes: Uint8Array) => fromBinary(GetFlowsResponseSchema, bytes),
+      request,
+      options.metadata ?? new Metadata(),
+      options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs },
+    );
+    let messages = 0;
+    call.on("data", () => {
+      if (++messages === options.cancelAfter) call.cancel();
+    });
+    call.on("error", () => {});
+    call.on("status", ({ code, details }) => resolve({ code, details, messages }));
+  });
+}
+
+async function withGrpcJs(server: FlowServer, run: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  try {
+    await run(client);
+  } finally {
+    client.close();
+  }
+}
+
+edge("grpc-js reads history", (server) =>
+  withGrpcJs(server, async (client) => {
+    assert.deepEqual(await grpcJs(client, GET_FLOWS, {}), { code: GrpcStatus.OK, details: "", messages: 1000 });
+  }));
+
+edge("grpc-js sees its deadline on a follower", (server) =>
+  withGrpcJs(server, async (client) => {
+    const { code, messages } = await grpcJs(client, GET_FLOWS, { follow: true, number: 5n }, { timeoutMs: 1500 });
+    assert.deepEqual([code, messages], [GrpcStatus.DEADLINE_EXCEEDED, 5]);
+  }));
+
+edge("grpc-js cancels a follower", (server) =>
+  withGrpcJs(server, async (client) => {
+    const { code } = await grpcJs(client, GET_FLOWS, { follow: true, number: 5n }, { cancelAfter: 5 });
+    assert.equal(code, GrpcStatus.CANCELLED);
+    for (let i = 0; i < 50 && (await server.status()).streams > 0; i++);
+    assert.equal((await server.status()).streams, 0);
+  }));
+
+edge("grpc-js gets UNIMPLEMENTED for what does not exist", (server) =>
+  withGrpcJs(server, async (client) => {
+    for (const path of ["/observer.Observer/Nothing", "/recorder.Recorder/Record"]) {
+      assert.equal((await grpcJs(client, path, {})).code, GrpcStatus.UNIMPLEMENTED);
+    }
+  }));
+
+edge("grpc-js reads 200 streams at once", (server) =>
+  withGrpcJs(server, async (client) => {
+    const calls = Array.from({ length: 200 }, () =>
+      grpcJs(client, GET_FLOWS, { follow: true, number: 50n }, { timeoutMs: 5000, cancelAfter: 60 }));
+    while ((await server.status()).streams < 200);
+    await server.push(10);
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ messages }) =>
+        messages
+      ),
+      Array(200).fill(60),
+    );
+  }));
+
+edge(
+  "grpc-js with metadata over the limit is refused, and within it is served",
+  (server) =>
+    withGrpcJs(server, async (client) => {
+      const metadata = (bytes: number) => {
+        const fields = new Metadata();
+        for (let i = 0; i < bytes; i += 1000) fields.add(`x-${i}`, "v".repeat(1000));
+        return fields;
+      };
+      assert.equal((await grpcJs(client, GET_FLOWS, { number: 1n }, { metadata: metadata(8000) })).code, GrpcStatus.OK);
+      const refused = await grpcJs(client, GET_FLOWS, { number: 1n }, { metadata: metadata(40_000), timeoutMs: 3000 });
+      assert.notEqual(refused.code, GrpcStatus.OK);
+      assert.notEqual(refused.code, GrpcStatus.DEADLINE_EXCEEDED);
+    }),
+);
+
+for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
+  edge(`connect-node asks for the status over ${protocol}`, async (server) => {
+    const baseUrl = `http://127.0.0.1:${server.port}`;
+    const sessionManager = new Http2SessionManager(baseUrl);
+    const create = { grpc: createGrpcTransport, "grpc-web": createGrpcWebTransport, connect: createConnectTransport };
+    const transport = create[protocol]({ baseUrl, httpVersion: "2", sessionManager });
+    const client = createClient(Observer, transport);
+    assert.equal((await client.serverStatus({})).numFlows, 1000n);
+    assert.deepEqual((await client.getNodes({})).nodes.map(({ name }) => name), ["bench-node"]);
+    sessionManager.abort();
+  });
+}
+
+edge("connect-node streams with compressed requests, and sees codes and texts of errors", async (server) => {
+  const baseUrl = `http://127.0.0.1:${server.port}`;
+  const sessionManager = new Http2SessionManager(baseUrl);
+  const client = createClient(
+    Observer,
+    createGrpcTransport({ baseUrl, sessionManager, sendCompression: compressionGzip, compressMinBytes: 0 }),
+  );
+  assert.equal((await Array.fromAsync(client.getFlows({ number: 7n }))).length, 7);
+  const refusal = await Array.fromAsync(client.getFlows({ first: true, follow: true })).catch((error) => error);
+  assert.ok(refusal instanceof ConnectError);
+  assert.deepEqual([refusal.code, refusal.rawMessage], [Code.InvalidArgument, "first cannot be specified with follow"]);
+  const abort = new AbortController();
+  const cancelled = await (async () => {
+    for await (const _ of client.getFlows({ follow: true, number: 1n }, { signal: abort.signal })) abort.abort();
+  })().catch((error) => error);
+  assert.equal(cancelled.code, Code.Canceled);
+  // The session manager starts a timer when its last stream is closed, which abort() ends only if it came before.
+  while ((await server.status()).streams > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  sessionManager.abort();
+});
+
+edge("Broken and hostile requests get the right code", async (server) => {
+  const pattern = `${"(a+)+".repeat(50)}$`;
+  const cases: [name: string, code: Code, body: Uint8Array, text?: RegExp][] = [
+    [
+      "message over 4 MiB",
+      Code.ResourceExhausted,
+      new Uint8Array([0, 0x7f, 0xff, 0xff, 0xff]),
+      /limit is 4194304 bytes/,
+    ],
+    ["truncated message", Code.InvalidArgument, new Uint8Array([0, 0, 0, 0, 9, 1]), /1 of 9 bytes/],
+    ["broken protobuf", Code.InvalidArgument, prefixed(new Uint8Array([0x32, 0x7f, 1])), /GetFlowsRequest/],
+    ["bad UTF-8", Code.InvalidArgument, prefixed(new Uint8Array([0x32, 4, 0x0a, 2, 0xc3, 0x28])), /GetFlowsRequest/],
+    ["first with follow", Code.InvalidArgument, prefixed(encode({ first: true, follow: true })), /first cannot/],
+    ["time out of range", Code.InvalidArgument, prefixed(encode({ since: { seconds: 1n << 60n } })), /since/],
+    ["unknown mask path", Code.InvalidArgument, prefixed(encode({ fieldMask: { paths: ["x.y"] } })), /x\.y/],
+    [
+      "bad filter",
+      Code.InvalidArgument,
+      prefixed(encode({ whitelist: [{ sourceIp: ["300.1.1.1"] }] })),
+      /300\.1\.1\.1/,
+    ],
+    ["hostile pattern", 0 as Code, prefixed(encode({ number: 1n, blacklist: [{ httpPath: [pattern] }] }))],
+    [
+      "10,000 filters",
+      0 as Code,
+      prefixed(
+        encode({ number: 1n, whitelist: Array.from({ length: 10_000 }, (_, i) => ({ sourcePort: [String(i)] })) }),
+      ),
+    ],
+  ];
+  const session = await openSession(`http://127.0.0.1:${server.port}`);
+  for (const [name, code, body, text] of cases) {
+    const answer = await rawCall(session, GET_FLOWS, undefined, { body });
+    assert.equal(answer.code, code, `${name}: ${answer.code} ${answer.message}`);
+    if (text !== undefined) assert.match(answer.message, text, name);
+  }
+  session.destroy();
+});
+
+edge("Bytes that are no HTTP/2 close their connection", async (server) => {
+  for (const text of ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\0\0\0\0\0\0", "x".repeat(100_000)]) {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+    await connection.write(new TextEncoder().encode(text)).catch(() => {});
+    await connection.closeWrite().catch(() => {});
+    const buffer = new Uint8Array(4096);
+    while (await connection.read(buffer).catch(() => null) !== null);
+    connection.close();
+  }
+});
+
+edge("Streams and connections that break in the middle leave nothing behind", async (server) => {
+  for (let round = 0; round < 30; round++) {
+    const session = await openSession(`http://127.0.0.1:${server.port}`);
+    const calls = Array.from(
+      { length: 10 },
+      (_, i) =>
+        rawCall(session, GET_FLOWS, encode({ follow: i % 2 === 0, number: 500n }), {
+          with: (stream) => stream.once("data", () => i === 9 ? session.destroy() : stream.close(round % 2 ? 8 : 2)),
+        }),
+    );
+    await Promise.all(calls);
+    session.destroy();
+  }
+});
+
+edge("A connection that ends with a request half sent leaves nothing behind", async (server) => {
+  const client = await silentClient(server.port, GET_FLOWS, new Uint8Array([0, 0, 0, 0, 50, 1, 2]), false);
+  while ((await server.status()).streams === 0);
+  client.connection.close();
+});
+
+edge("Readers that stopped cost no memory, and hear what they missed when they go on", async (server) => {
+  const session = await openSession(`http://127.0.0.1:${server.port}`);
+  const stopped = Array.from({ length: 20 }, () => {
+    let resume = () => {};
+    const { promise: serving, resolve: served } = Promise.withResolvers<void>();
+    const done = rawCall(session, GET_FLOWS, encode({ follow: true }), {
+      with(stream) {
+        stream.pause();
+        stream.once("response", () => served());
+        resume = () => {
+          const quiet = () => stream.close(8);
+          let timer = setTimeout(quiet, 3000);
+          stream.on("data", () => {
+            clearTimeout(timer);
+            timer = setTimeout(quiet, 3000);
+          });
+          stream.resume();
+        };
+      },
+    });
+    return { done, serving, resume: () => resume() };
+  });
+  await Promise.all(stopped.map(({ serving }) => serving));
+  await server.push(20_000);
+  const { rss: before } = await server.status();
+  const { rss: after } = await server.push(300_000);
+  assert.ok(after - before < 24 * 1024 * 1024, `grew by ${((after - before) / 2 ** 20).toFixed(1)} MiB`);
+  stopped.forEach(({ resume }) => resume());
+  const answers = await Promise.all(stopped.map(({ done }) => done));
+  for (const { messages } of answers) {
+    const responses = messages.map((message) => fromBinary(GetFlowsResponseSchema, message).responseTypes);
+    const flows = responses.filter(({ case: kind }) => kind === "flow").length;
+    const lost = responses.reduce(
+      (sum, one) => sum + (one.case === "lostEvents" ? Number(one.value.numEventsLost) : 0),
+      0,
+    );
+    assert.equal(flows + lost, 320_000);
+    assert.ok(lost > 200_000, `${lost} lost`);
+  }
+  session.destroy();
+}, 8192);
