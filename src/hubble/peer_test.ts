@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ChangeNotificationSchema, Peer } from "../../proto/gen/peer/peer_pb.ts";
-import { createServer } from "node:http2";
+import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { openSession, rawCall } from "../../tests/interop/raw_call.ts";
 import { GrpcRouter } from "./grpc/router.ts";
@@ -17,7 +17,7 @@ async function notified(
   const router = new GrpcRouter({ maxMessageBytes: 100, headers: {} });
   registerPeer(router, source);
   const server = createServer();
-  server.on("stream", (stream, headers) => router.serve(stream, headers));
+  server.on("stream", (stream, headers) => router.serve(stream as ServerHttp2Stream, headers));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const session = await openSession(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   let bytes = 0;
@@ -85,6 +85,7 @@ Deno.test("Peer.Notify tells what changes mean to a relay", async () => {
     "+ c 10.0.0.9:4244",
     "- b [fd00::2]:424",
   ]);
+  for (let i = 0; i < 100 && source.listeners > 0; i++) await new Promise((resolve) => setTimeout(resolve, 5));
   assert.equal(source.listeners, 0);
 });
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http2";
+import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { openSession, prefixed, rawCall } from "../../tests/interop/raw_call.ts";
 import { silentClient } from "../../tests/interop/raw_tcp.ts";
@@ -13,7 +13,7 @@ async function withSessions(limits: Partial<Limits>, run: (port: number, session
   server.on("session", (session) => sessions.add(session));
   server.on("stream", (stream) => {
     stream.on("error", () => {});
-    stream.respond({ ":status": 200 });
+    (stream as ServerHttp2Stream).respond({ ":status": 200 });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {

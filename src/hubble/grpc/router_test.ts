@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type ClientHttp2Session, createServer } from "node:http2";
+import { type ClientHttp2Session, createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import {
   Health,
@@ -30,7 +30,7 @@ async function withServer(watch: Watch, run: (session: ClientHttp2Session, route
       for await (const status of watch(service, call)) yield create(HealthCheckResponseSchema, { status });
     });
   const server = createServer();
-  server.on("stream", (stream, headers) => router.serve(stream, headers));
+  server.on("stream", (stream, headers) => router.serve(stream as ServerHttp2Stream, headers));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const session = await openSession(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   try {
@@ -129,7 +129,7 @@ Deno.test("GrpcRouter speaks JSON to a client of the Connect protocol", async ()
     const answer = await rawCall(session, CHECK, undefined, {
       body,
       headers: { "content-type": "application/json" },
-      with: (stream) => stream.on("data", (chunk) => chunks.push(chunk)),
+      with: (stream) => stream.on("data", (chunk: Uint8Array) => chunks.push(chunk)),
     });
     assert.equal(answer.status, 200);
     assert.equal(new TextDecoder().decode(chunks[0]), '{"status":"SERVING"}');

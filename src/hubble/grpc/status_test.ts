@@ -25,7 +25,7 @@ Deno.test("parseTimeout() reads every unit of grpc-timeout", () => {
     ["1n", 1],
     ["99999999H", 99_999_999 * 3_600_000],
   ];
-  for (const [header, expected] of cases) assert.equal(parseTimeout(header), expected, header);
+  for (const [header, expected] of cases) assert.equal(parseTimeout(header), expected, String(header));
   for (const bad of ["", "5", "m", "-1S", "1.5S", "123456789S", "5x"]) {
     assert.throws(() => parseTimeout(bad), /Cannot read grpc-timeout/, bad);
   }
