@@ -4,7 +4,7 @@ import { EVENT } from "../record.ts";
 import { addressText } from "../text.ts";
 import { type AddressRange, parseAddress, parseRange, rangeHasWords } from "./address.ts";
 import { FilterError, quote } from "./error.ts";
-import type { Predicate, RecordTest } from "./predicate.ts";
+import { bothSides, type Predicate, type RecordTest } from "./predicate.ts";
 
 /** What one field of addresses says, sorted by how it is compared. */
 interface Addresses {
@@ -85,21 +85,13 @@ function recordTest({ texts, ranges }: Addresses, field: number): RecordTest | b
 
 /** source_ip, destination_ip, source_ip_xlated. */
 export function compileAddresses(filter: FlowFilter): Predicate[] {
-  const predicates: Predicate[] = [];
-  if (filter.sourceIp.length > 0) {
-    const addresses = parse(filter.sourceIp);
-    predicates.push({
-      flow: flowTest(addresses, (flow) => flow.IP?.source),
-      record: recordTest(addresses, EVENT.src_addr),
-    });
-  }
-  if (filter.destinationIp.length > 0) {
-    const addresses = parse(filter.destinationIp);
-    predicates.push({
-      flow: flowTest(addresses, (flow) => flow.IP?.destination),
-      record: recordTest(addresses, EVENT.dst_addr),
-    });
-  }
+  const predicates = bothSides(filter.sourceIp, filter.destinationIp, (values, side): Predicate => {
+    const addresses = parse(values);
+    return {
+      flow: flowTest(addresses, (flow) => side === "source" ? flow.IP?.source : flow.IP?.destination),
+      record: recordTest(addresses, side === "source" ? EVENT.src_addr : EVENT.dst_addr),
+    };
+  });
   if (filter.sourceIpXlated.length > 0) {
     // Records are seen before any translation: their flows have no translated address.
     predicates.push({ flow: flowTest(parse(filter.sourceIpXlated), (flow) => flow.IP?.sourceXlated), record: false });

@@ -1,24 +1,19 @@
-import type { Flow, FlowFilter, Workload } from "../../../proto/gen/flow/flow_pb.ts";
-import type { Identity } from "../../identity/identity.ts";
+import type { FlowFilter, Workload } from "../../../proto/gen/flow/flow_pb.ts";
 import { FilterError, within } from "./error.ts";
 import type { Budget } from "./limits.ts";
-import { byIdentity, endpointOf, type Predicate, type Side } from "./predicate.ts";
-
-const SIDES: readonly Side[] = ["source", "destination"];
+import { bothSides, byIdentity, endpointOf, type Predicate } from "./predicate.ts";
 
 /** source_identity, destination_identity: an absent endpoint has no identity, a present one may have 0. */
 export function compileIdentities(filter: FlowFilter, budget: Budget): Predicate[] {
-  return SIDES.flatMap((side) => {
-    const numbers = side === "source" ? filter.sourceIdentity : filter.destinationIdentity;
-    if (numbers.length === 0) return [];
-    const set = new Set(numbers);
-    return [{
-      flow: (flow: Flow) => {
+  return bothSides(filter.sourceIdentity, filter.destinationIdentity, (values, side) => {
+    const numbers = new Set(values);
+    return {
+      flow: (flow) => {
         const endpoint = endpointOf(flow, side);
-        return endpoint !== undefined && set.has(endpoint.identity);
+        return endpoint !== undefined && numbers.has(endpoint.identity);
       },
-      record: byIdentity(side, budget, (identity) => set.has(identity.numeric)),
-    }];
+      record: byIdentity(side, budget, (identity) => numbers.has(identity.numeric)),
+    };
   });
 }
 
@@ -42,38 +37,30 @@ function compileNames(values: readonly string[]): NameTest {
 
 /** source_pod, destination_pod. */
 export function compilePods(filter: FlowFilter, budget: Budget): Predicate[] {
-  return SIDES.flatMap((side) => {
-    const values = side === "source" ? filter.sourcePod : filter.destinationPod;
-    if (values.length === 0) return [];
+  return bothSides(filter.sourcePod, filter.destinationPod, (values, side) => {
     const test = compileNames(values);
-    return [{
-      flow: (flow: Flow) => {
+    return {
+      flow: (flow) => {
         const endpoint = endpointOf(flow, side);
         return test(endpoint?.namespace ?? "", endpoint?.podName ?? "");
       },
       record: byIdentity(side, budget, (identity) => test(identity.namespace, identity.pod)),
-    }];
+    };
   });
-}
-
-/** A record's flow has a service where the address is one: without it, neither name nor namespace. */
-function serviceTest(test: NameTest): (identity: Identity) => boolean {
-  return ({ service, namespace }) => service !== "" && test(namespace, service);
 }
 
 /** source_service, destination_service. */
 export function compileServices(filter: FlowFilter, budget: Budget): Predicate[] {
-  return SIDES.flatMap((side) => {
-    const values = side === "source" ? filter.sourceService : filter.destinationService;
-    if (values.length === 0) return [];
+  return bothSides(filter.sourceService, filter.destinationService, (values, side) => {
     const test = within(`invalid ${side} service filter`, () => compileNames(values));
-    return [{
-      flow: (flow: Flow) => {
+    return {
+      flow: (flow) => {
         const service = side === "source" ? flow.sourceService : flow.destinationService;
         return test(service?.namespace ?? "", service?.name ?? "");
       },
-      record: byIdentity(side, budget, serviceTest(test)),
-    }];
+      // The flow of an address that is no service's has no service: neither name nor namespace.
+      record: byIdentity(side, budget, ({ service, namespace }) => service !== "" && test(namespace, service)),
+    };
   });
 }
 
@@ -83,28 +70,24 @@ function isWorkload(wanted: Workload, found: { readonly name: string; readonly k
 
 /** source_workload, destination_workload: an empty name or kind is any. */
 export function compileWorkloads(filter: FlowFilter, budget: Budget): Predicate[] {
-  return SIDES.flatMap((side) => {
-    const values = side === "source" ? filter.sourceWorkload : filter.destinationWorkload;
-    if (values.length === 0) return [];
+  return bothSides(filter.sourceWorkload, filter.destinationWorkload, (values, side) => {
     const test = (workloads: readonly { readonly name: string; readonly kind: string }[]) =>
       workloads.some((found) => values.some((wanted) => isWorkload(wanted, found)));
-    return [{
-      flow: (flow: Flow) => test(endpointOf(flow, side)?.workloads ?? []),
+    return {
+      flow: (flow) => test(endpointOf(flow, side)?.workloads ?? []),
       record: byIdentity(side, budget, (identity) => test(identity.workloads)),
-    }];
+    };
   });
 }
 
 /** source_cluster_name, destination_cluster_name: whole names, no patterns. */
 export function compileClusters(filter: FlowFilter, budget: Budget): Predicate[] {
-  return SIDES.flatMap((side) => {
-    const values = side === "source" ? filter.sourceClusterName : filter.destinationClusterName;
-    if (values.length === 0) return [];
+  return bothSides(filter.sourceClusterName, filter.destinationClusterName, (values, side) => {
     if (values.includes("")) throw new FilterError("invalid filter, name must not be empty");
     const names = new Set(values);
-    return [{
-      flow: (flow: Flow) => names.has(endpointOf(flow, side)?.clusterName ?? ""),
+    return {
+      flow: (flow) => names.has(endpointOf(flow, side)?.clusterName ?? ""),
       record: byIdentity(side, budget, (identity) => names.has(identity.cluster)),
-    }];
+    };
   });
 }

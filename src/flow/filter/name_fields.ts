@@ -2,26 +2,18 @@ import type { FlowFilter } from "../../../proto/gen/flow/flow_pb.ts";
 import { within } from "./error.ts";
 import type { Budget } from "./limits.ts";
 import { compileDomainPatterns, compileNodePatterns } from "./pattern.ts";
-import { byIdentity, type Predicate } from "./predicate.ts";
+import { bothSides, byIdentity, type Predicate } from "./predicate.ts";
 import { compileRegexp } from "./regexp.ts";
 
 /** source_fqdn, destination_fqdn, dns_query. */
 export function compileDomains(filter: FlowFilter, budget: Budget): Predicate[] {
-  const predicates: Predicate[] = [];
-  if (filter.sourceFqdn.length > 0) {
-    const test = compileDomainPatterns(filter.sourceFqdn);
-    predicates.push({
-      flow: (flow) => flow.sourceNames.some(test),
-      record: byIdentity("source", budget, (identity) => identity.names.some(test)),
-    });
-  }
-  if (filter.destinationFqdn.length > 0) {
-    const test = compileDomainPatterns(filter.destinationFqdn);
-    predicates.push({
-      flow: (flow) => flow.destinationNames.some(test),
-      record: byIdentity("destination", budget, (identity) => identity.names.some(test)),
-    });
-  }
+  const predicates = bothSides(filter.sourceFqdn, filter.destinationFqdn, (values, side): Predicate => {
+    const test = compileDomainPatterns(values);
+    return {
+      flow: (flow) => (side === "source" ? flow.sourceNames : flow.destinationNames).some(test),
+      record: byIdentity(side, budget, (identity) => identity.names.some(test)),
+    };
+  });
   if (filter.dnsQuery.length > 0) {
     const tests = within(
       "invalid DNS query filter: failed to compile regexp",

@@ -2,7 +2,7 @@ import { type Flow, type FlowFilter, IPVersion, type Layer4, type TCPFlags } fro
 import { EVENT, EventFlag, IpProtocol, TcpFlag } from "../record.ts";
 import type { FlowView } from "../view.ts";
 import { FilterError, quote, within } from "./error.ts";
-import type { Predicate, RecordTest, Side } from "./predicate.ts";
+import { bothSides, type Predicate, type RecordTest, type Side } from "./predicate.ts";
 import { toLower } from "./text.ts";
 
 type Layer4Case = Layer4["protocol"]["case"];
@@ -85,20 +85,16 @@ function portTest(ports: ReadonlySet<number>, field: number): RecordTest {
 
 /** source_port, destination_port: only TCP, UDP and SCTP flows have one. */
 export function compilePorts(filter: FlowFilter): Predicate[] {
-  const predicates: Predicate[] = [];
-  for (const side of ["source", "destination"] as const) {
-    const values = side === "source" ? filter.sourcePort : filter.destinationPort;
-    if (values.length === 0) continue;
+  return bothSides(filter.sourcePort, filter.destinationPort, (values, side) => {
     const ports = within(`invalid ${side} port filter`, () => parsePorts(values));
-    predicates.push({
+    return {
       flow: (flow) => {
         const port = portOf(flow, side);
         return port !== undefined && ports.has(port);
       },
       record: portTest(ports, side === "source" ? EVENT.src_port : EVENT.dst_port),
-    });
-  }
-  return predicates;
+    };
+  });
 }
 
 function flagBits(flags: TCPFlags): number {

@@ -20,6 +20,18 @@ export interface Predicate {
 /** Which end of a flow a field is about. */
 export type Side = "source" | "destination";
 
+/** Compiles a field that exists for both ends, where it is set. */
+export function bothSides<T>(
+  source: readonly T[],
+  destination: readonly T[],
+  compile: (values: readonly T[], side: Side) => Predicate,
+): Predicate[] {
+  const predicates: Predicate[] = [];
+  if (source.length > 0) predicates.push(compile(source, "source"));
+  if (destination.length > 0) predicates.push(compile(destination, "destination"));
+  return predicates;
+}
+
 /**
  * Remembers a predicate's answers by identity. Keyed by the index that a slot holds, and checked by the object, because
  * the table gives an index to another identity when nobody refers to the old one: identities never change.
