@@ -7,9 +7,10 @@
  * TC_ACT_UNSPEC on every path: the next program decides, as if we were not here.
  *
  * Attach endpoint_* to the host side of pod veths, host_* to Ethernet devices
- * of the node and host_*_l3 to devices without a link header (tun, WireGuard,
- * IP tunnels). On the loopback device attach one direction only: it shows every
- * packet twice and both views would share one connection.
+ * of the node, and the *_l3 programs to devices without a link header (netkit in
+ * its usual mode, tun, WireGuard, IP tunnels). On the loopback device attach
+ * one direction only: it shows every packet twice and both views would share
+ * one connection.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -91,6 +92,18 @@ SEC("tc")
 int endpoint_egress(struct __sk_buff *skb)
 {
 	return observe(skb, OBS_TO_ENDPOINT, 1);
+}
+
+SEC("tc")
+int endpoint_ingress_l3(struct __sk_buff *skb)
+{
+	return observe(skb, OBS_FROM_ENDPOINT, 0);
+}
+
+SEC("tc")
+int endpoint_egress_l3(struct __sk_buff *skb)
+{
+	return observe(skb, OBS_TO_ENDPOINT, 0);
 }
 
 SEC("tc")

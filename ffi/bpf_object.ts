@@ -112,6 +112,12 @@ export class BpfObject implements Disposable {
     return this;
   }
 
+  /** Takes a map of another, loaded object instead of making one, before {@link BpfObject.load}: programs of both then share it. */
+  reuseMap(map: BpfMap): this {
+    check(`Reuse BPF map ${map.name}`, libbpf().bpf_map__reuse_fd(this.#mapPointer(map.name), map.fd));
+    return this;
+  }
+
   /**
    * Creates the maps and verifies and loads the programs.
    *

@@ -46,6 +46,17 @@ kernelTest("setConstant() refuses unknown names and values that do not fit", () 
   assert.throws(() => object.setConstant("small_knob", 1), /already loaded/);
 });
 
+kernelTest("reuseMap() lets the programs of two objects share a map", () => {
+  using first = BpfObject.open(minimalObject(), "minimal");
+  first.load();
+  using second = BpfObject.open(minimalObject(), "minimal");
+  second.reuseMap(first.map("COUNTERS")).setAutoload("pass", false).load();
+  second.program("emit").testRun({ data: packet, repeat: 3 });
+  const values = new Uint8Array(first.map("COUNTERS").bufferSize);
+  first.map("COUNTERS").lookup(new Uint8Array(4), values);
+  assert.equal(new BigUint64Array(values.buffer).reduce((sum, count) => sum + count), 3n);
+});
+
 kernelTest("load() reports the verifier's log and a hint", () => {
   using object = BpfObject.open(minimalObject(), "minimal");
   object.setAutoload("broken", true);

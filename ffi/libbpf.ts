@@ -131,6 +131,13 @@ const symbols = {
     ],
     result: "i32",
   },
+  bpf_map__reuse_fd: {
+    parameters: [
+      "pointer", // struct bpf_map *map
+      "i32", // int fd; duplicated
+    ],
+    result: "i32",
+  },
   bpf_map__initial_value: {
     parameters: [
       "pointer", // struct bpf_map *map

@@ -216,6 +216,38 @@ testWith(
     }),
 );
 
+for (const transport of TRANSPORTS) {
+  testWith(
+    [lab, ebpf],
+    `attach: a device without an Ethernet header gets programs for it when it comes, over ${transport}`,
+    () =>
+      inLab(0, async (lab) => {
+        await lab.node.ip("tuntap add dev tun7 mode tun\naddress add 198.51.100.1/24 dev tun7");
+        await watching({ extraInterfaces: ["tun7"], eventTransport: transport }, async (watch) => {
+          await lab.node.ip("link set tun7 up");
+          await until("attached", () => watch.plugin.stats()?.interfaces.some(({ attached }) => attached) ?? false);
+          await lab.node.run("ping", ["-n", "-c", "1", "-W", "1", "198.51.100.2"], { allowFailure: true });
+          await until("an event", () => watch.events.some(({ protocol }) => protocol === ICMP));
+          assert.deepEqual(pointsOf(watch.events, "tun7"), [ObservationPoint.TO_NETWORK]);
+          assert.equal(watch.events.find(({ protocol }) => protocol === ICMP)?.bytes, 84, "no link header is counted");
+        });
+      }),
+  );
+}
+
+testWith(
+  [lab, ebpf],
+  "attach: loopback shows each packet once",
+  () =>
+    inLab(0, (lab) =>
+      watching({ extraInterfaces: ["lo"] }, async (watch) => {
+        await lab.node.run("ping", ["-n", "-c", "1", "127.0.0.1"]);
+        // Both ends are one, so the answer is held back as a further packet of the request's direction.
+        await until("the request", () => watch.events.length > 0);
+        assert.equal(watch.plugin.stats()?.kernel.packets, 2);
+      })),
+);
+
 function assertNothingLeft(lab: Lab): void {
   for (const device of [lab.hostDevice, lab.pods[0].nodeDevice]) {
     assert.deepEqual(filters(device), []);

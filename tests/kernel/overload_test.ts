@@ -70,7 +70,7 @@ for (const transport of TRANSPORTS) {
       let reported = 0;
       const total = 20 * 5000;
       for (let round = 0; round < 20; round++) {
-        programs.object.program("host_ingress").testRun({ data: SYN, repeat: 5000 });
+        programs.program("host_ingress").testRun({ data: SYN, repeat: 5000 });
         reader.drain();
         for (const { count } of stats.newLosses()) reported += count;
       }
@@ -112,7 +112,7 @@ for (const transport of TRANSPORTS) {
       reader.start();
       const rounds = 600;
       const repeat = 5000;
-      await flood({ fd: programs.object.program("host_ingress").fd, packet: SYN, rounds, repeat });
+      await flood({ fd: programs.program("host_ingress").fd, packet: SYN, rounds, repeat });
       reader.stop();
       clearInterval(timer);
       reader.drain();

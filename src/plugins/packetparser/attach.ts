@@ -1,4 +1,3 @@
-import type { BpfObject } from "../../../ffi/bpf_object.ts";
 import { listLinks } from "../../../ffi/netlink.ts";
 import {
   attachLegacy,
@@ -9,6 +8,7 @@ import {
   tcxSupported,
 } from "../../../ffi/tc.ts";
 import { listTcFilters } from "../../../ffi/tc_filters.ts";
+import type { LoadedPrograms } from "./loader.ts";
 import type { TcAttachMode } from "./options.ts";
 import type { Role } from "./roles.ts";
 
@@ -40,15 +40,15 @@ export interface Attacher {
  *
  * @throws {Error} when TCX was asked for and this kernel has none.
  */
-export function createAttacher(object: BpfObject, wanted: TcAttachMode): Attacher {
-  const mode = chooseMode(wanted, () => tcxSupported(object.program("host_ingress")));
+export function createAttacher(programs: Pick<LoadedPrograms, "program" | "loaded">, wanted: TcAttachMode): Attacher {
+  const mode = chooseMode(wanted, () => tcxSupported(programs.loaded));
   return {
     mode,
     attach(ifindex, role) {
       const attached: TcAttachment[] = [];
       try {
         for (const direction of role.ingressOnly ? DIRECTIONS.slice(0, 1) : DIRECTIONS) {
-          const program = object.program(programName(role, direction));
+          const program = programs.program(programName(role, direction));
           attached.push(
             mode === "tcx" ? attachTcx(program, ifindex, direction) : attachLegacy(program, ifindex, direction, PLACE),
           );

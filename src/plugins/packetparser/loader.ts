@@ -4,6 +4,7 @@ import { LibbpfError } from "../../../ffi/error.ts";
 import { MappedPerf } from "../../../ffi/mapped_perf.ts";
 import { MappedRing } from "../../../ffi/mapped_ring.ts";
 import { Clock, pageSize } from "../../../ffi/system.ts";
+import type { BpfProgram } from "../../../ffi/bpf_program.ts";
 import type { BpfMap } from "../../../ffi/bpf_map.ts";
 import type { RecordRing } from "../../../ffi/record_ring.ts";
 import { checkSizes, type EventTransport, type PacketparserOptions } from "./options.ts";
@@ -14,7 +15,6 @@ const OBJECT_DIRECTORY = `${import.meta.dirname}/../../../bpf/build`;
 /** The programs in the kernel and the ring that they write. */
 export interface LoadedPrograms extends Disposable {
   readonly transport: "ring" | "perf";
-  readonly object: BpfObject;
   readonly ring: RecordRing;
   readonly conntrack: BpfMap;
   readonly stats: BpfMap;
@@ -22,7 +22,18 @@ export interface LoadedPrograms extends Disposable {
   readonly clock: Clock;
   /** Events that the perf rings reported as lost, by CPU; empty for a ring buffer. */
   readonly perfLost: () => ReadonlyMap<number, number>;
+  /**
+   * A program by name. Those that the options ask for are loaded from the start, the others at the first call.
+   *
+   * @throws {LibbpfError} when the kernel refuses to load it.
+   */
+  program(name: string): BpfProgram;
+  /** Any program that is loaded: what a kernel can do is found out with it. */
+  readonly loaded: BpfProgram;
 }
+
+/** Maps that all programs share, by name; SCRATCH is there in the perf variant alone. */
+const SHARED = ["EVENTS", "CONNTRACK", "STATS", "SCRATCH"];
 
 /**
  * Loads the programs of the transport that was asked for and maps their ring. Nothing is attached yet.
@@ -35,23 +46,45 @@ export async function loadPrograms(options: PacketparserOptions): Promise<Loaded
   const transport = chooseTransport(options.eventTransport, () => mapTypeSupported(MapType.RINGBUF, 0, 0, pageSize()));
   const bytes = await readObject(options.objectDirectory ?? OBJECT_DIRECTORY, transport);
   using stack = new DisposableStack();
-  const object = stack.use(loadWithBestClock(bytes, transport, options));
+  const open = (names: readonly string[], clock: Readonly<Record<string, number>>) =>
+    openObject(bytes, transport, options, names, clock);
+  const first = loadWithBestClock(transport, (clock) => open(firstPrograms(options), clock));
+  const { object } = first;
+  stack.use(object);
   const events = object.map("EVENTS");
   const ring = transport === "ring"
     ? stack.use(new MappedRing(events))
     : stack.use(new MappedPerf(events, options.perfPages));
   const owned = stack.move();
+  const programs = new Map(firstPrograms(options).map((name) => [name, object.program(name)]));
   return {
-    transport,
-    object,
-    ring,
-    conntrack: object.map("CONNTRACK"),
-    stats: object.map("STATS"),
+    loaded: object.program(firstPrograms(options)[0]),
+    ...{ transport, ring, conntrack: object.map("CONNTRACK"), stats: object.map("STATS") },
     // The boot-time clock came to BPF with the ring buffer's kernel; the perf variant does without it.
     clock: transport === "ring" ? Clock.BOOTTIME : Clock.MONOTONIC,
     perfLost: () => ring instanceof MappedPerf ? ring.lost() : new Map(),
+    program(name) {
+      const known = programs.get(name);
+      if (known !== undefined) return known;
+      const later = owned.use(open([name], first.clock));
+      for (const map of SHARED) if (later.mapNames().includes(map)) later.reuseMap(object.map(map));
+      const program = later.load().program(name);
+      programs.set(name, program);
+      return program;
+    },
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/**
+ * The programs to load at start. Each takes the verifier some tens of milliseconds, and most nodes need two or four of eight: those for
+ * devices without an Ethernet header are rare, for instance.
+ */
+function firstPrograms(options: PacketparserOptions): string[] {
+  const host = ["host_ingress", "host_egress"];
+  const endpoint = ["endpoint_ingress", "endpoint_egress"];
+  if (!options.podLevel) return host;
+  return options.extraInterfaces.length === 0 ? endpoint : [...host, ...endpoint];
 }
 
 /**
@@ -59,29 +92,43 @@ export async function loadPrograms(options: PacketparserOptions): Promise<Loaded
  *
  * A program that asks for it is the probe: helpers come with backports, and a version string does not tell.
  */
-function loadWithBestClock(bytes: Uint8Array, transport: "ring" | "perf", options: PacketparserOptions): BpfObject {
-  if (transport === "perf") return loadObject(bytes, transport, options, {});
+function loadWithBestClock(
+  transport: "ring" | "perf",
+  open: (clock: Readonly<Record<string, number>>) => BpfObject,
+): { object: BpfObject; clock: Readonly<Record<string, number>> } {
+  const load = (clock: Readonly<Record<string, number>>) => {
+    const object = open(clock);
+    try {
+      return { object: object.load(), clock };
+    } catch (error) {
+      object[Symbol.dispose]();
+      throw error;
+    }
+  };
+  if (transport === "perf") return load({});
   try {
-    return loadObject(bytes, transport, options, { coarse_clock: 1 });
+    return load({ coarse_clock: 1 });
   } catch (error) {
     if (!(error instanceof LibbpfError) || !/helper|unknown func|invalid func/i.test(error.log ?? "")) throw error;
-    return loadObject(bytes, transport, options, { coarse_clock: 0 });
+    return load({ coarse_clock: 0 });
   }
 }
 
-function loadObject(
+/** Opens the object with sizes, knobs and some of its programs; it is not loaded yet. */
+function openObject(
   bytes: Uint8Array,
   transport: "ring" | "perf",
   options: PacketparserOptions,
+  programs: readonly string[],
   clock: Readonly<Record<string, number>>,
 ): BpfObject {
   using stack = new DisposableStack();
   const object = stack.use(BpfObject.open(bytes, "packetparser"));
+  for (const name of object.programNames()) object.setAutoload(name, programs.includes(name));
   object.setMaxEntries("CONNTRACK", options.conntrackEntries);
   if (transport === "ring") object.setMaxEntries("EVENTS", options.ringBufferSize);
   object.setConstant("sampling_rate", options.samplingRate);
   for (const [name, value] of Object.entries({ ...clock, ...options.knobs })) object.setConstant(name, value);
-  object.load();
   stack.move();
   return object;
 }

@@ -65,7 +65,7 @@ export class Packetparser implements Plugin {
     const { sink, log } = this.#context;
     using stack = new DisposableStack();
     const programs = stack.use(await loadPrograms(this.#options));
-    const attacher = createAttacher(programs.object, this.#options.tcAttach);
+    const attacher = createAttacher(programs, this.#options.tcAttach);
     for (const { interface: name, direction } of removeStaleFilters()) {
       log.warning("Removed the {direction} filter that a former agent left on {interface}", {
         direction,
