@@ -122,6 +122,19 @@ function report(
   if (followed.status !== "") console.log(`  the follower's stream ended with status ${followed.status}`);
 }
 
+/** What the agent costs while nothing happens; the first seconds, in which Deno still compiles and collects, left out. */
+async function reportIdle(agent: AgentProcess): Promise<void> {
+  const [settle, seconds] = [3, 10];
+  await new Promise((resolve) => setTimeout(resolve, settle * 1000));
+  const before = cpuSeconds(agent.process.pid);
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const share = (cpuSeconds(agent.process.pid) - before) / seconds;
+  console.log("\nIdle");
+  console.log(`  start to ready                             ${agent.readyMs.toFixed(0)} ms`);
+  console.log(`  CPU                                        ${(share * 100).toFixed(2)} % of a core`);
+  console.log(`  memory                                     ${megabytes(agent)} resident`);
+}
+
 function megabytes(agent: AgentProcess): string {
   return `${(residentBytes(agent.process.pid) / 1e6).toFixed(0)} MB`;
 }
@@ -146,10 +159,8 @@ async function main(): Promise<void> {
   await server.namespace.ip(`route add blackhole ${FLOOD_NET}`);
   await using _server = await serve(server.namespace);
   await using agent = await startAgent(lab, { args: positionals });
-  const idle = megabytes(agent);
-  console.log(
-    `Linux ${Deno.osRelease()}, ${navigator.hardwareConcurrency} CPUs, Deno ${Deno.version.deno}; agent idle: ${idle}`,
-  );
+  console.log(`Linux ${Deno.osRelease()}, ${navigator.hardwareConcurrency} CPUs, Deno ${Deno.version.deno}`);
+  await reportIdle(agent);
 
   const flood = new URL("load/flood.ts", import.meta.url).pathname;
   const flooded = await underLoad(lab, agent, async () => {
