@@ -13,7 +13,7 @@ export const LIMITS = {
    * Instructions of all regular expressions of one request: up to 0.1 µs each for each character of a text that is
    * searched, in the worst case.
    */
-  regexpInstructions: 20_000,
+  regexpInstructions: 5_000,
   /** Characters of all CEL expressions of one request. */
   celCharacters: 16_384,
   /** Estimated steps that evaluating all CEL expressions of one request takes. */
