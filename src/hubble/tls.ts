@@ -7,6 +7,8 @@ export interface TlsPaths {
   readonly keyFile: string;
   /** Clients must show a certificate that one of these authorities signed. */
   readonly clientCaFile?: string;
+  /** How often the files are looked at, in milliseconds; ten seconds by default. */
+  readonly reloadMs?: number;
 }
 
 /** PEM texts, as node:tls takes them. */
@@ -29,10 +31,9 @@ export class TlsFiles {
     readonly paths: TlsPaths,
     material: TlsMaterial,
     readonly report: (message: string) => void,
-    pollMs: number,
   ) {
     this.#material = material;
-    this.#timer = setInterval(() => void this.reload(), pollMs);
+    this.#timer = setInterval(() => void this.reload(), paths.reloadMs ?? POLL_MS);
     Deno.unrefTimer(this.#timer);
   }
 
@@ -41,8 +42,8 @@ export class TlsFiles {
    * @param report is told about reloads, and about files that were changed to something unusable.
    * @throws Error that names the file when one cannot be read, the key does not fit, or the certificate is not valid now.
    */
-  static async open(paths: TlsPaths, report: (message: string) => void, pollMs = POLL_MS): Promise<TlsFiles> {
-    return new TlsFiles(paths, await readMaterial(paths), report, pollMs);
+  static async open(paths: TlsPaths, report: (message: string) => void): Promise<TlsFiles> {
+    return new TlsFiles(paths, await readMaterial(paths), report);
   }
 
   get material(): TlsMaterial {

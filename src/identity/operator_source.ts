@@ -1,5 +1,6 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { guardSessions } from "../http2/guard.ts";
 import { IpCache } from "../../proto/gen/ipcache/ipcache_pb.ts";
 import { Backoff, sleep } from "./backoff.ts";
 import { type ApplierStats, BatchApplier } from "./batch_applier.ts";
@@ -120,6 +121,7 @@ export class OperatorSource {
   async #stream(signal: AbortSignal): Promise<void> {
     const { address, nodeName, pingMs = PING_MS } = this.#options;
     this.#attempts++;
+    guardSessions();
     const url = operatorUrl(address);
     const sessions = new Http2SessionManager(
       url,
