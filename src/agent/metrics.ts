@@ -6,7 +6,10 @@ import type { AgentState } from "./agent.ts";
 import { VERSION } from "./version.ts";
 
 /** Registers what the agent says of itself: flows, the store, the identity cache, streams and the event loop. */
-export function registerAgentMetrics(state: AgentState, hubble: Pick<HubbleServer, "connections" | "streams">): void {
+export function registerAgentMetrics(
+  state: AgentState,
+  hubble: Pick<HubbleServer, "connections" | "streams" | "overtaken">,
+): void {
   const { metrics, store, ipCache, sink, delay, flowMetrics } = state;
   registerFlowMetrics(metrics, flowMetrics);
   registerProcessMetrics(metrics, { read: readKernelFile, count: countEntries });
@@ -40,6 +43,11 @@ export function registerAgentMetrics(state: AgentState, hubble: Pick<HubbleServe
     name: "retina_ip_cache_entries",
     help: "Addresses and CIDRs in the identity cache",
     read: () => [{ value: ipCache.size }],
+  });
+  metrics.counter({
+    name: "retina_hubble_overtaken_events_total",
+    help: "Events that clients were told they missed (HUBBLE_RING_BUFFER), because they read slower than events came",
+    read: () => [{ value: hubble.overtaken }],
   });
   metrics.gauge({
     name: "retina_hubble_connections",

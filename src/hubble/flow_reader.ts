@@ -25,6 +25,8 @@ export interface FlowReaderContext {
   readonly encoder: FlowEncoder;
   readonly nodeName: string;
   readonly clock: Clock;
+  /** Told how many events this reader missed because the writer overtook it. */
+  readonly onOvertaken?: (events: number) => void;
 }
 
 /** Time in milliseconds. */
@@ -175,6 +177,7 @@ export class FlowReader {
       this.#lostLast = clock.wall();
       if (this.#lost === 0) this.#lostFirst = this.#lostLast;
       this.#lost += missed;
+      this.#context.onOvertaken?.(missed);
     }
     this.#position = oldest;
   }

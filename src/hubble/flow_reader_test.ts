@@ -23,6 +23,7 @@ const everyNth = (n: number) => ({
 class Harness {
   readonly flows: Fixture;
   readonly clock = { now: 1000, wall: () => 1_700_000_000_000 + this.clock.now, monotonic: () => this.clock.now };
+  overtaken = 0;
   #port = 0;
 
   constructor(capacity = 16) {
@@ -52,6 +53,7 @@ class Harness {
       encoder: new FlowEncoder(context),
       nodeName: "node-1",
       clock: this.clock,
+      onOvertaken: (events) => this.overtaken += events,
     }, { ...EVERYTHING, ...query });
   }
 
@@ -182,6 +184,7 @@ Deno.test("FlowReader says how many flows it missed when it was overtaken", () =
   const reader = h.reader({ follow: true });
   h.push(20);
   assert.deepEqual(h.read(reader), { seen: ["lost 4", ...range(8, 24)], progress: "idle" });
+  assert.equal(h.overtaken, 4);
 });
 
 Deno.test("FlowReader reports losses at most once a second, and none twice", () => {

@@ -38,6 +38,8 @@ export interface ObserverContext {
 
 /** The running service. */
 export interface ObserverService extends Disposable {
+  /** Events that readers missed because the writer overtook them, over all readers so far. */
+  readonly overtaken: number;
   /** Followers end when they have sent what the store holds now. */
   stop(): void;
 }
@@ -50,10 +52,12 @@ export function registerObserver(router: GrpcRouter, context: ObserverContext): 
   const pool = new BufferPool();
   const encoder = new FlowEncoder(context.record);
   const view = new FlowView(context.store, context.record);
+  let overtaken = 0;
+  const onOvertaken = (events: number) => overtaken += events;
   router
     .stream(
       Observer.method.getFlows,
-      (call, message) => getFlows({ ...context, encoder, pool, readers }, call, message),
+      (call, message) => getFlows({ ...context, encoder, pool, readers, onOvertaken }, call, message),
     )
     .messages(
       Observer.method.getAgentEvents,
@@ -74,6 +78,9 @@ export function registerObserver(router: GrpcRouter, context: ObserverContext): 
       })
     );
   return {
+    get overtaken() {
+      return overtaken;
+    },
     stop: () => readers.forEach((reader) => reader.stop()),
     [Symbol.dispose]: () => namespaces[Symbol.dispose](),
   };
@@ -84,10 +91,11 @@ interface StreamContext extends ObserverContext {
   readonly encoder: FlowEncoder;
   readonly pool: BufferPool;
   readonly readers: Set<FlowReader>;
+  readonly onOvertaken: (events: number) => void;
 }
 
 async function getFlows(
-  { store, record, encoder, pool, readers }: StreamContext,
+  { store, record, encoder, pool, readers, onOvertaken }: StreamContext,
   call: Call,
   message: Uint8Array,
 ): Promise<void> {
@@ -98,6 +106,7 @@ async function getFlows(
     encoder,
     nodeName: record.nodeName,
     clock: systemClock,
+    onOvertaken,
   }, query);
   call.open();
   readers.add(reader);

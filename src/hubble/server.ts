@@ -61,6 +61,8 @@ export interface HubbleServer {
   readonly connections: number;
   /** Streams of GetFlows, GetAgentEvents, Notify and Watch in progress. */
   readonly streams: number;
+  /** Events that clients missed because they read slower than events came, over all clients so far. */
+  readonly overtaken: number;
   /** Ends followers after what the store holds now, and everything else that is left after `graceMs` milliseconds. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -122,6 +124,9 @@ export async function serveHubble(context: HubbleContext, options: HubbleOptions
     },
     get streams() {
       return router.calls.size;
+    },
+    get overtaken() {
+      return observer.overtaken;
     },
     async stop(graceMs = GRACE_MS) {
       health.serving = false;
