@@ -3,7 +3,7 @@ import { type GetFlowsResponse, GetFlowsResponseSchema } from "../../proto/gen/o
 import { varintSize, writeBytes, writeVarint } from "./bytes.ts";
 import { MAX_PARTS, writeEthernet, writeIp, writeL4, writeTime } from "./encoder_parts.ts";
 import { EncoderPlan } from "./encoder_plan.ts";
-import { shapeOf, writeExtension } from "./extension.ts";
+import { fillExtension, shapeOf } from "./extension.ts";
 import type { FieldMask } from "./field_mask.ts";
 import { EVENT, SLOT, SlotKind } from "./record.ts";
 import { summaryKey } from "./summary.ts";
@@ -19,7 +19,7 @@ const FLOW = 0x0a;
 /** Tags of two bytes as they stand in memory, low byte first. */
 const UUID = 0x0292, RESPONSE_TIME = 0x3eca;
 /** Masks whose plans are kept; clients come with few different ones. */
-const MAX_PLANS = 32;
+const MAX_PLANS = 8;
 
 /**
  * Encodes flows as gRPC-framed `observer.GetFlowsResponse` messages, straight into a send buffer.
@@ -87,18 +87,11 @@ export class FlowEncoder {
     const word = from >>> 2, data = this.#data;
     const source = plan.source(u32[word + SLOT.source_identity / 4], view.sourceIdentity());
     const destination = plan.destination(u32[word + SLOT.destination_identity / 4], view.destinationIdentity());
-    const constants = plan.constants(
-      u16[(from + SLOT.interface_index) >>> 1],
-      u32[word + EVENT.ifindex / 4],
-      ((u8[from + EVENT.observation_point] & 3) << 6) | ((u8[from + EVENT.traffic_direction] & 3) << 4) |
-        ((u8[from + EVENT.is_reply] & 3) << 2) | traceReason(u8, u16, u32, from),
-    );
-    const summary = plan.summary(summaryKey(u8, u16, from));
     const shape = plan.extensions === 0 ? 0 : shapeOf(u8, u16, u32, from);
-    const template = plan.extensions === 0 ? undefined : plan.template(shape);
-    const most = MAX_PARTS + source.length + destination.length + constants.length + summary.length +
-      plan.responseNodeName.length + (template === undefined ? 0 : template.bytes.length);
-    if (out.length - at < most) return -1;
+    const state = ((u8[from + EVENT.observation_point] & 3) << 6) | ((u8[from + EVENT.traffic_direction] & 3) << 4) |
+      ((u8[from + EVENT.is_reply] & 3) << 2) | traceReason(u8, u16, u32, from);
+    const tail = plan.tail(shape, state, summaryKey(u8, u16, from));
+    if (out.length - at < MAX_PARTS + source.length + destination.length + tail.bytes.length) return -1;
 
     const rest = restNanos(u32, from), carry = Math.floor(rest / BILLION);
     const seconds = wholeSeconds(u32, from) + carry, nanos = rest - carry * BILLION;
@@ -112,29 +105,35 @@ export class FlowEncoder {
     if (plan.l4 !== 0) end = writeL4(out, end, plan, u8, u16, from);
     end = writeBytes(out, end, source);
     end = writeBytes(out, end, destination);
-    end = writeBytes(out, end, constants);
+    if (plan.interfaces) {
+      end = writeBytes(
+        out,
+        end,
+        plan.interface(u16[(from + SLOT.interface_index) >>> 1], u32[word + EVENT.ifindex / 4]),
+      );
+    }
     if (plan.uuid) {
       out[end] = UUID & 255;
       out[end + 1] = UUID >>> 8;
       out[end + 2] = UUID_TEXT;
       end = writeUuid(data, end + 3, this.#salt, view.position);
     }
-    end = writeBytes(out, end, summary);
-    if (template !== undefined) end = writeExtension(out, data, end, template, shape, u8, u32, from);
-    const flow = writeFlowHeader(out, start, end);
+    out.set(tail.bytes, end);
+    fillExtension(data, end, tail.holes, shape, u8, u32, from);
+    const length = end + tail.flowLength - start;
+    end += tail.bytes.length;
+    const flow = writeFlowHeader(out, start, length, end);
     end += flow - start;
-    end = writeBytes(out, end, plan.responseNodeName);
     if (timeLength !== 0) end = copyTime(out, end, flow, timeLength);
     return writePrefix(out, at, end);
   }
 }
 
 /**
- * Puts tag and length before the flow at `start`, which three bytes were left for; moves the flow if it needs another
- * number of them. Returns where the flow is now.
+ * Puts tag and length before the flow at `start`, which three bytes were left for; moves everything up to `end` if they
+ * need another number of bytes. Returns where the flow is now.
  */
-function writeFlowHeader(out: Uint8Array, start: number, end: number): number {
-  const length = end - start;
+function writeFlowHeader(out: Uint8Array, start: number, length: number, end: number): number {
   const shift = varintSize(length) - 2;
   if (shift !== 0) out.copyWithin(start + shift, start, end);
   const header = start - 3;

@@ -9,7 +9,7 @@ import { writeAddress, writeMac } from "./text.ts";
  */
 
 /** Bytes that all writers of this file together may need. */
-export const MAX_PARTS = 320;
+export const MAX_PARTS = 384;
 
 /** Tags of Flow's fields: number × 8 + wire type, below 16 in one byte, else in two. */
 const TAG = { time: 0x0a, ethernet: 0x22, ip: 0x2a, l4: 0x32 } as const;

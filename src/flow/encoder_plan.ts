@@ -1,8 +1,8 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { EndpointSchema, FlowSchema, FlowType, ServiceSchema, Verdict } from "../../proto/gen/flow/flow_pb.ts";
 import type { Identity } from "../identity/identity.ts";
-import { stringField } from "./bytes.ts";
-import { AnyPart, type ExtensionTemplate, makeTemplate } from "./extension.ts";
+import { concat, stringField } from "./bytes.ts";
+import { AnyPart, holesOf, makeTemplate } from "./extension.ts";
 import { applyFieldMask, type FieldMask, type MaskTree } from "./field_mask.ts";
 import { ReplyState } from "./record.ts";
 import { DENSE_SUMMARIES, summaryText } from "./summary.ts";
@@ -40,10 +40,37 @@ function inside(tree: MaskTree | null, field: string): MaskTree | null {
 const PORTS = ["source_port", "destination_port"];
 const TYPE_AND_CODE = ["type", "code"];
 const FLAGS = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "NS"];
-/** Fields that are not in {@link EncoderPlan.constants}. */
-const VARYING = new Set(["time", "uuid", "ethernet", "IP", "l4", "extensions", "Summary"]);
 const SOURCE = new Set(["source", "source_names", "source_service"]);
 const DESTINATION = new Set(["destination", "destination_names", "destination_service"]);
+/** Fields that are not in a {@link Tail}'s constant part. */
+const ELSEWHERE = new Set([
+  "time",
+  "uuid",
+  "ethernet",
+  "IP",
+  "l4",
+  "interface",
+  "extensions",
+  ...SOURCE,
+  ...DESTINATION,
+]);
+
+/** Shapes without held-back TCP flags are numbered below this, and dense. */
+const DENSE_SHAPES = 64;
+/** Kept tails and ends; about 2 and 8 MiB. Reached only by traffic made for it, and by clusters on one node. */
+const MAX_TAILS = 4096, MAX_ENDS = 16_384;
+
+/**
+ * Finished bytes that end a flow, whatever the packet's addresses: fields that depend on where it was seen and on what
+ * conntrack says, those that never change, the summary, the extension with holes for its numbers, and behind the flow
+ * GetFlowsResponse.node_name.
+ */
+export interface Tail {
+  readonly bytes: Uint8Array;
+  /** How many of the bytes belong to the flow. */
+  readonly flowLength: number;
+  readonly holes: Uint16Array;
+}
 
 /** Finished bytes for one end of a flow. */
 interface Ends {
@@ -52,11 +79,11 @@ interface Ends {
   readonly destination: Uint8Array;
 }
 
-/** Finished bytes for one interface, by the key of {@link EncoderPlan.constants}. */
-interface Constants {
+/** Finished bytes for one interface. */
+interface Interface {
   readonly ifindex: number;
   readonly name: string;
-  readonly byKey: (Uint8Array | undefined)[];
+  readonly bytes: Uint8Array;
 }
 
 export class EncoderPlan {
@@ -73,16 +100,19 @@ export class EncoderPlan {
   readonly icmpv4: Switches;
   readonly icmpv6: Switches;
   readonly extensions: Switches;
-  /** GetFlowsResponse.node_name: Hubble copies it from the masked flow. */
-  readonly responseNodeName: Uint8Array;
+  /** Whether there is a Flow.interface. */
+  readonly interfaces: boolean;
   readonly #context: RecordContext;
   readonly #tree: MaskTree | null;
   readonly #ends: (Ends | undefined)[] = [];
-  readonly #constants: (Constants | undefined)[] = [];
-  readonly #summaries: (Uint8Array | undefined)[] = new Array(DENSE_SUMMARIES).fill(undefined);
-  readonly #rareSummaries = new Map<number, Uint8Array>();
-  readonly #templates: (ExtensionTemplate | undefined)[] = new Array(64).fill(undefined);
-  readonly #rareTemplates = new Map<number, ExtensionTemplate>();
+  readonly #interfaces: (Interface | undefined)[] = [];
+  readonly #responseNodeName: Uint8Array;
+  /** By shape × 256 + state, then by summary. */
+  readonly #tails: ((Tail | undefined)[] | undefined)[] = new Array(DENSE_SHAPES * 256).fill(undefined);
+  readonly #rareTails = new Map<number, Tail>();
+  /** How many tails and ends are kept. */
+  #kept = 0;
+  #keptEnds = 0;
 
   constructor(context: RecordContext, mask: FieldMask | undefined) {
     const tree = mask === undefined ? null : mask.tree;
@@ -101,7 +131,9 @@ export class EncoderPlan {
     this.icmpv4 = switches(l4, "ICMPv4", TYPE_AND_CODE);
     this.icmpv6 = switches(l4, "ICMPv6", TYPE_AND_CODE);
     this.extensions = switches(tree, "extensions", ["type_url", "value"]);
-    this.responseNodeName = stringField(1000, tree === null || tree.has("node_name") ? context.nodeName : "");
+    this.interfaces = tree === null || tree.has("interface");
+    // Hubble copies it from the masked flow.
+    this.#responseNodeName = stringField(1000, tree === null || tree.has("node_name") ? context.nodeName : "");
   }
 
   /** Endpoint, names and service of an identity as the source of a flow. */
@@ -114,48 +146,44 @@ export class EncoderPlan {
     return this.#end(index, identity).destination;
   }
 
-  /**
-   * The fields that depend on nothing but where a packet was seen and what conntrack says, and those that never change.
-   *
-   * @param number the interface's in the interface table
-   * @param ifindex the interface's in the kernel; another one for the same number is no mistake, only slow
-   * @param key eight bits: observation point, traffic direction, reply state and trace reason, two bits each
-   */
-  constants(number: number, ifindex: number, key: number): Uint8Array {
+  /** Flow.interface. Another index of the kernel's for the same number of the interface table is no mistake, only slow. */
+  interface(number: number, ifindex: number): Uint8Array {
     const name = this.#context.interfaceName(number);
-    let known = this.#constants[number];
-    if (known === undefined || known.ifindex !== ifindex || known.name !== name) {
-      known = this.#constants[number] = { ifindex, name, byKey: new Array(256).fill(undefined) };
-    }
-    return known.byKey[key] ?? (known.byKey[key] = this.#makeConstants(ifindex, name, key));
+    const known = this.#interfaces[number];
+    if (known !== undefined && known.ifindex === ifindex && known.name === name) return known.bytes;
+    const bytes = this.#encode({ interface: { index: ifindex, name } }, (field) => field === "interface");
+    this.#interfaces[number] = { ifindex, name, bytes };
+    return bytes;
   }
 
-  /** Flow.Summary by {@link summaryKey}. */
-  summary(key: number): Uint8Array {
-    const dense = key < DENSE_SUMMARIES;
-    const known = dense ? this.#summaries[key] : this.#rareSummaries.get(key);
-    if (known !== undefined) return known;
-    const made = this.#encode({ Summary: summaryText(key) }, (field) => field === "Summary");
-    if (dense) this.#summaries[key] = made;
-    else this.#rareSummaries.set(key, made);
-    return made;
+  /**
+   * What a flow ends with. There are few different ones, unless somebody sends packets with flags at random.
+   *
+   * @param shape of the extension, see {@link shapeOf}
+   * @param state eight bits: observation point, traffic direction, reply state and trace reason, two bits each
+   * @param summary see {@link summaryKey}
+   */
+  tail(shape: number, state: number, summary: number): Tail {
+    if (shape >= DENSE_SHAPES || summary >= DENSE_SUMMARIES) return this.#rareTail(shape, state, summary);
+    const bySummary = this.#tails[(shape << 8) | state] ??= new Array(DENSE_SUMMARIES).fill(undefined);
+    return bySummary[summary] ??= this.#makeTail(shape, state, summary);
   }
 
-  /** Flow.extensions by {@link shapeOf}. */
-  template(shape: number): ExtensionTemplate {
-    const dense = shape < 64;
-    const known = dense ? this.#templates[shape] : this.#rareTemplates.get(shape);
-    if (known !== undefined) return known;
-    const made = makeTemplate(shape, this.extensions & (AnyPart.TYPE_URL | AnyPart.VALUE));
-    if (dense) this.#templates[shape] = made;
-    else this.#rareTemplates.set(shape, made);
-    return made;
+  #rareTail(shape: number, state: number, summary: number): Tail {
+    const key = (shape * 256 + state) * 0x40000 + summary;
+    let tail = this.#rareTails.get(key);
+    if (tail === undefined) this.#rareTails.set(key, tail = this.#makeTail(shape, state, summary));
+    return tail;
   }
 
   /** An index is used again for another identity, so what was kept is checked against it. */
   #end(index: number, identity: Identity): Ends {
     const known = this.#ends[index];
     if (known !== undefined && known.identity === identity) return known;
+    if (this.#keptEnds++ === MAX_ENDS) {
+      this.#keptEnds = 1;
+      this.#ends.length = 0;
+    }
     const names = [...identity.names];
     const endpoint = fromBinary(EndpointSchema, identity.endpointBytes);
     const service = identity.serviceBytes.length === 0 ? undefined : fromBinary(ServiceSchema, identity.serviceBytes);
@@ -173,10 +201,15 @@ export class EncoderPlan {
     return this.#ends[index] = made;
   }
 
-  #makeConstants(ifindex: number, interfaceName: string, key: number): Uint8Array {
-    const point = key >>> 6, direction = (key >>> 4) & 3, reply = (key >>> 2) & 3, traceReason = key & 3;
+  #makeTail(shape: number, state: number, summary: number): Tail {
+    if (this.#kept++ === MAX_TAILS) {
+      this.#kept = 1;
+      this.#tails.fill(undefined);
+      this.#rareTails.clear();
+    }
+    const point = state >>> 6, direction = (state >>> 4) & 3, reply = (state >>> 2) & 3, traceReason = state & 3;
     const known = reply === ReplyState.NO || reply === ReplyState.YES;
-    return this.#encode({
+    const constants = this.#encode({
       verdict: Verdict.FORWARDED,
       Type: FlowType.L3_L4,
       nodeName: this.#context.nodeName,
@@ -185,9 +218,12 @@ export class EncoderPlan {
       traceReason,
       trafficDirection: direction <= 2 ? direction : 0,
       ...(known && { isReply: reply === ReplyState.YES }),
-      interface: { index: ifindex, name: interfaceName },
       emitter: { ...this.#context.emitter },
-    }, (field) => !VARYING.has(field) && !SOURCE.has(field) && !DESTINATION.has(field));
+      Summary: summaryText(summary),
+    }, (field) => !ELSEWHERE.has(field));
+    const extension = makeTemplate(shape, this.extensions & (AnyPart.TYPE_URL | AnyPart.VALUE));
+    const flow = concat(constants, extension);
+    return { bytes: concat(flow, this.#responseNodeName), flowLength: flow.length, holes: holesOf(flow) };
   }
 
   /** Some fields of a flow in wire format, under the part of the mask that is about fields of this kind. */

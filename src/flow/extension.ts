@@ -63,12 +63,6 @@ export function shapeOf(u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, at: 
   return shape;
 }
 
-/** The bytes of one shape: Flow's extensions field, and where its numbers go, in order. */
-export interface ExtensionTemplate {
-  readonly bytes: Uint8Array;
-  readonly holes: Uint16Array;
-}
-
 /** Stands for a number in a template: no eight bytes of a short ASCII key or a length are all 255. */
 const HOLE = new Uint8Array(8).fill(255);
 const NUMBER_VALUE = 0x11, EXTENSIONS = 150_000;
@@ -95,40 +89,41 @@ function struct(shape: number): Uint8Array {
   return concat(...parts);
 }
 
-/** Makes the bytes of a shape with the wanted parts of the Any. */
-export function makeTemplate(shape: number, parts: number): ExtensionTemplate {
+/** Flow's extensions field for a shape, with the wanted parts of the Any; {@link holesOf} says where its numbers go. */
+export function makeTemplate(shape: number, parts: number): Uint8Array {
   const any = concat(
     parts & AnyPart.TYPE_URL ? stringField(1, EXTENSION_TYPE_URL) : new Uint8Array(0),
     parts & AnyPart.VALUE ? lengthDelimited(2, struct(shape)) : new Uint8Array(0),
   );
-  const bytes = lengthDelimited(EXTENSIONS, any);
+  return lengthDelimited(EXTENSIONS, any);
+}
+
+/** Where the numbers of a template go, in order. */
+export function holesOf(bytes: Uint8Array): Uint16Array {
   const holes: number[] = [];
   for (let i = 0; i + 8 <= bytes.length;) {
     const hole = bytes.subarray(i, i + 8).every((byte) => byte === 255);
     if (hole) holes.push(i);
     i += hole ? 8 : 1;
   }
-  return { bytes, holes: Uint16Array.from(holes) };
+  return Uint16Array.from(holes);
 }
 
 function u64(u32: Uint32Array, word: number): number {
   return u32[word + 1] * 0x100000000 + u32[word];
 }
 
-/** Copies a template and fills in the numbers of the record at byte `at`. Returns the position behind it. */
-export function writeExtension(
-  out: Uint8Array,
+/** Fills the numbers of the record at byte `at` into a template that was copied to `end`. */
+export function fillExtension(
   data: DataView,
   end: number,
-  template: ExtensionTemplate,
+  holes: Uint16Array,
   shape: number,
   u8: Uint8Array,
   u32: Uint32Array,
   at: number,
-): number {
-  const { bytes, holes } = template;
-  out.set(bytes, end);
-  if (holes.length === 0) return end + bytes.length;
+): void {
+  if (holes.length === 0) return;
   const word = at >>> 2;
   let i = 0;
   data.setFloat64(end + holes[i++], u32[word + EVENT.bytes / 4], true);
@@ -158,5 +153,4 @@ export function writeExtension(
   if ((shape & VLAN) !== 0) {
     data.setFloat64(end + holes[i], u8[at + EVENT.vlan_id] | (u8[at + EVENT.vlan_id + 1] << 8), true);
   }
-  return end + bytes.length;
 }
