@@ -1,6 +1,6 @@
 import { toCString } from "./cstring.ts";
 import { bpfHint, check, LibbpfError } from "./error.ts";
-import { withLibbpfLog } from "./bpf_log.ts";
+import { VERIFIER_LOG_CAPACITY, withLibbpfLog } from "./bpf_log.ts";
 import { BpfMap } from "./bpf_map.ts";
 import { BpfProgram } from "./bpf_program.ts";
 import { Btf } from "./btf.ts";
@@ -127,7 +127,7 @@ export class BpfObject implements Disposable {
     withLibbpfLog((log) => {
       const result = libbpf().bpf_object__load(this.#open());
       if (result < 0) check(`Load BPF object ${this.name}`, result, log());
-    });
+    }, VERIFIER_LOG_CAPACITY);
     this.#loaded = true;
     return this;
   }

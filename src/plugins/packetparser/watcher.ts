@@ -1,3 +1,5 @@
+import { Errno } from "../../../ffi/errno.ts";
+import { SystemError } from "../../../ffi/error.ts";
 import type { Link, LinkChange } from "../../../ffi/link.ts";
 import type { LinkChanges } from "../../../ffi/netlink.ts";
 import type { InterfaceNames, PluginLogger } from "../plugin.ts";
@@ -9,6 +11,9 @@ import { type InterfaceState, WatchedInterface } from "./watched.ts";
 const RESYNC_INTERVAL_MS = 60_000;
 /** Addresses and routes are not followed; they are listed again at most this often when interfaces change. */
 const FACTS_INTERVAL_MS = 1000;
+
+/** Pause before a socket that broke is made anew. */
+const REOPEN_INTERVAL_MS = 1000;
 
 /** The kernel's network as the watcher sees it: netlink, or a play of it in tests. */
 export interface Network {
@@ -53,6 +58,7 @@ export class InterfaceWatcher {
   #facts: NetworkFacts = { defaultRoutes: new Set(), addresses: [] };
   #factsAt = -Infinity;
   #resyncDue = 0;
+  #reopenAt = 0;
 
   constructor(options: InterfaceWatcherOptions) {
     this.#options = options;
@@ -104,6 +110,7 @@ export class InterfaceWatcher {
   }
 
   #takeChanges(): LinkChanges {
+    if (this.#monitor === undefined && this.#now() < this.#reopenAt) return { changes: [], overrun: false };
     try {
       this.#monitor ??= this.#reopen();
       const changes = this.#monitor.poll();
@@ -116,6 +123,7 @@ export class InterfaceWatcher {
       this.#options.log.warning("Following interfaces failed, starting again: {error}", { error: String(error) });
       this.#monitor?.[Symbol.dispose]();
       this.#monitor = undefined;
+      this.#reopenAt = this.#now() + REOPEN_INTERVAL_MS;
       return { changes: [], overrun: false };
     }
   }
@@ -205,6 +213,11 @@ export class InterfaceWatcher {
       return;
     }
     this.counters.failures++;
+    if (isGone(watched.error)) {
+      // It vanished between the notice and now; the notice of that is on its way.
+      this.#options.log.debug("{interface} is gone before it could be watched", properties);
+      return;
+    }
     this.#options.log.warning("Cannot watch {interface} ({point}), try {failures}, trying again: {error}", {
       ...properties,
       failures: watched.failures,
@@ -239,6 +252,10 @@ export class InterfaceWatcher {
       if (error !== undefined) throw error;
     }
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SystemError && error.errno === Errno.ENODEV;
 }
 
 function isSameRole(a: Role, b: Role): boolean {

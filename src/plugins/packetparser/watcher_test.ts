@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { LibbpfError } from "../../../ffi/error.ts";
 import type { Link, LinkChange } from "../../../ffi/link.ts";
 import type { TcAttachment } from "../../../ffi/tc.ts";
 import { InterfaceWatcher, type Network } from "./watcher.ts";
@@ -20,6 +21,7 @@ function setUp(wanted: Partial<Wanted> = { podLevel: true }) {
     overrun: false,
     broken: false,
     refuse: new Set<number>(),
+    vanished: new Set<number>(),
     now: 0,
     attached: [] as { ifindex: number; alive: boolean }[],
     monitors: 0,
@@ -46,6 +48,7 @@ function setUp(wanted: Partial<Wanted> = { podLevel: true }) {
     },
   };
   const attach = (ifindex: number): TcAttachment[] => {
+    if (kernel.vanished.has(ifindex)) throw new LibbpfError("Attach", 19);
     if (kernel.refuse.has(ifindex)) throw new Error(`refused ${ifindex}`);
     const entry = { ifindex, alive: true };
     kernel.attached.push(entry);
@@ -55,14 +58,14 @@ function setUp(wanted: Partial<Wanted> = { podLevel: true }) {
       [Symbol.dispose]: () => void kernel.attached.splice(kernel.attached.indexOf(entry), 1),
     }];
   };
-  const write = (message: string) => void kernel.log.push(message);
+  const write = (level: string) => (message: string) => void kernel.log.push(`${level} ${message}`);
   const watcher = new InterfaceWatcher({
     ...{ network, attacher: { mode: "tcx", attach }, wanted: { extraInterfaces: [], podLevel: false, ...wanted } },
     names: {
       set: (index, name) => void kernel.names.set(index, name),
       remove: (index) => void kernel.names.delete(index),
     },
-    log: { debug: write, info: write, warning: write, error: write },
+    log: { debug: write("debug"), info: write("info"), warning: write("warning"), error: write("error") },
     beforeRemoval: () => void kernel.drained++,
     now: () => kernel.now,
   });
@@ -154,6 +157,9 @@ Deno.test("InterfaceWatcher makes a broken socket anew and lists everything agai
   kernel.broken = false;
   kernel.links = [veth(5)];
   watcher.poll();
+  assert.equal(kernel.monitors, 0, "not at once");
+  kernel.now = 1000;
+  watcher.poll();
   assert.deepEqual(on(), [5]);
   assert.equal(watcher.counters.reopened, 1);
   watcher.stop();
@@ -188,6 +194,19 @@ Deno.test("InterfaceWatcher tries again with a growing pause, and tells why it f
   assert.deepEqual(watcher.states().find((state) => state.ifindex === 5), {
     ...{ ifindex: 5, name: "veth5", point: "endpoint", attached: true, failures: 0 },
   });
+  watcher.stop();
+});
+
+Deno.test("InterfaceWatcher makes no noise about an interface that vanished between notice and attach", () => {
+  const { kernel, watcher } = setUp();
+  watcher.start();
+  kernel.vanished.add(5);
+  kernel.changes = [{ kind: "changed", link: veth(5) }];
+  watcher.poll();
+  kernel.changes = [{ kind: "removed", link: veth(5) }];
+  watcher.poll();
+  assert.deepEqual(watcher.states(), []);
+  assert.deepEqual(kernel.log.filter((line) => line.startsWith("warning")), []);
   watcher.stop();
 });
 
