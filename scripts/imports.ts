@@ -40,7 +40,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@logtape/logtape": ["telemetry", "agent", "operator"],
   commander: ["agent", "operator"],
   "fast-check": [],
-  yaml: [],
+  yaml: ["identity"],
 };
 
 /** What the agent's start must not load: 70 MB of memory. */

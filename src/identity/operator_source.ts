@@ -1,10 +1,9 @@
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { guardSessions } from "../http2/guard.ts";
-import { IpCache } from "../../proto/gen/ipcache/ipcache_pb.ts";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { IpCache, IpCacheBatchSchema, IpCacheRequestSchema } from "../../proto/gen/ipcache/ipcache_pb.ts";
 import { Backoff, sleep } from "./backoff.ts";
 import { type ApplierStats, BatchApplier } from "./batch_applier.ts";
 import type { ClusterNodes } from "./cluster_nodes.ts";
+import { streamMessages, type TlsMaterial } from "./grpc_stream.ts";
 import type { IpCache as Cache } from "./ip_cache.ts";
 
 /** Version of the protocol that this agent speaks. */
@@ -55,6 +54,8 @@ export interface OperatorStatus extends ApplierStats {
   readonly protocolVersion: number | undefined;
 }
 
+/** The name that operators of every version serve the stream under. */
+const METHOD = `/${IpCache.typeName}/${IpCache.method.streamUpdates.name}`;
 const PING_MS = 10_000;
 const CONNECT_MS = 5_000;
 /** An operator sends at most 1 MiB in a message; one of the first version sends everything in one. */
@@ -112,7 +113,7 @@ export class OperatorSource {
         await this.#stream(signal);
         this.#ended("The operator ended the stream");
       } catch (error) {
-        this.#ended(reasonOf(error));
+        this.#ended(error instanceof Error ? error.message : String(error));
       }
       if (!signal.aborted) await sleep(this.#backoff.next(), signal);
     }
@@ -121,31 +122,26 @@ export class OperatorSource {
   async #stream(signal: AbortSignal): Promise<void> {
     const { address, nodeName, pingMs = PING_MS } = this.#options;
     this.#attempts++;
-    guardSessions();
     const url = operatorUrl(address);
-    const sessions = new Http2SessionManager(
+    this.#applier.begin();
+    const request = { nodeName, protocolVersion: PROTOCOL_VERSION, ...this.#applier.position };
+    const messages = streamMessages({
       url,
-      { pingIntervalMs: pingMs, pingTimeoutMs: pingMs },
-      await tlsOptions(url, this.#options.tls),
-    );
-    try {
-      await connect(sessions, signal);
-      const client = createClient(
-        IpCache,
-        createGrpcTransport({ baseUrl: url, sessionManager: sessions, readMaxBytes: MAX_MESSAGE }),
-      );
-      this.#applier.begin();
-      const request = { nodeName, protocolVersion: PROTOCOL_VERSION, ...this.#applier.position };
-      for await (const batch of client.streamIpCacheUpdates(request, { signal })) {
-        this.#lastMessageAt = Date.now();
-        this.#checkVersion(batch.protocolVersion);
-        const { synced, shutdown } = this.#applier.apply(batch);
-        if (synced) this.#completed();
-        if (shutdown) return;
-      }
-    } finally {
-      // An idle session that gets GOAWAY can abort the whole process (denoland/deno#36788): none is ever left open.
-      sessions.abort();
+      path: METHOD,
+      request: toBinary(IpCacheRequestSchema, create(IpCacheRequestSchema, request)),
+      tls: await tlsMaterial(url, this.#options.tls),
+      connectMs: CONNECT_MS,
+      pingMs,
+      maxMessage: MAX_MESSAGE,
+      signal,
+    });
+    for await (const message of messages) {
+      const batch = fromBinary(IpCacheBatchSchema, message);
+      this.#lastMessageAt = Date.now();
+      this.#checkVersion(batch.protocolVersion);
+      const { synced, shutdown } = this.#applier.apply(batch);
+      if (synced) this.#completed();
+      if (shutdown) return;
     }
   }
 
@@ -196,35 +192,14 @@ export function operatorUrl(address: string): string {
   return url.origin;
 }
 
-async function tlsOptions(url: string, files: ClientTlsFiles = {}): Promise<Record<string, string>> {
+async function tlsMaterial(url: string, files: ClientTlsFiles = {}): Promise<TlsMaterial> {
   if (!url.startsWith("https:")) return {};
-  const out: Record<string, string> = {};
-  const paths = { ca: files.caFile, cert: files.certFile, key: files.keyFile };
-  for (const [option, path] of Object.entries(paths)) {
-    if (path !== undefined) out[option] = await Deno.readTextFile(path);
-  }
-  if (files.serverName !== undefined) out["servername"] = files.serverName;
-  return out;
-}
-
-/** Connects within {@link CONNECT_MS}; a SYN that nobody answers would take minutes. */
-async function connect(sessions: Http2SessionManager, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no connection within ${CONNECT_MS / 1000} s`)), CONNECT_MS);
-    signal.addEventListener("abort", () => reject(new Error("stopped")), { once: true });
-  });
-  try {
-    const state = await Promise.race([sessions.connect(), late]);
-    if (state === "error") throw sessions.error();
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function reasonOf(error: unknown): string {
-  const connectError = ConnectError.from(error);
-  const cause = connectError.cause instanceof Error ? connectError.cause.message : "";
-  const text = connectError.rawMessage || cause || Code[connectError.code];
-  return cause !== "" && !text.includes(cause) ? `${text}: ${cause}` : text;
+  const read = async (path: string | undefined) => path === undefined ? undefined : await Deno.readTextFile(path);
+  const [ca, cert, key] = await Promise.all([read(files.caFile), read(files.certFile), read(files.keyFile)]);
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+    ...(files.serverName !== undefined && { servername: files.serverName }),
+  };
 }
