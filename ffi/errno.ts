@@ -13,6 +13,7 @@ export const Errno = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  EMFILE: 24,
   ENOSPC: 28,
   EOPNOTSUPP: 95,
   ENOBUFS: 105,

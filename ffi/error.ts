@@ -58,6 +58,8 @@ export function bpfHint(errno: number, log = ""): string | undefined {
     case Errno.EACCES:
     case Errno.EINVAL:
       return log.includes("BEGIN PROG LOAD LOG") ? "the verifier rejected a program, see its log" : undefined;
+    case Errno.EMFILE:
+      return "this process has no file descriptor left, raise its limit of open files (ulimit -n, LimitNOFILE)";
     case Errno.ENODEV:
       return "there is no such interface, it may have been removed meanwhile";
     default:

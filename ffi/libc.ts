@@ -70,6 +70,16 @@ const symbols = {
     ],
     result: "i64", // long
   },
+  // sys/resource.h
+  prlimit64: {
+    parameters: [
+      "i32", // pid_t pid; 0 is this process
+      "i32", // int resource
+      "buffer", // const struct rlimit64 *new_limit
+      "buffer", // struct rlimit64 *old_limit
+    ],
+    result: "i32",
+  },
   // sys/ioctl.h; variadic as well
   ioctl: {
     parameters: [

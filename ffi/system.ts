@@ -78,3 +78,24 @@ export function onlineCpus(): number[] {
 export function interfaceIndex(name: string): number {
   return libc().if_nametoindex(toCString(name));
 }
+
+const RLIMIT_NOFILE = 7;
+
+/**
+ * Raises the limit of open files of this process to what it may be without a privilege. Returns the limit.
+ *
+ * An attachment by TCX is a file descriptor, two for each pod, and the usual limit of 1024 is for programs that use `select(2)`.
+ */
+export function raiseFileLimit(): number {
+  const limit = new BigUint64Array(new ArrayBuffer(16)); // struct rlimit64 {soft, hard}
+  if (libc().prlimit64(0, RLIMIT_NOFILE, null, limit) !== 0) {
+    throw new SystemError("Read the limit of open files", errno());
+  }
+  if (limit[0] < limit[1]) {
+    limit[0] = limit[1];
+    if (libc().prlimit64(0, RLIMIT_NOFILE, limit, null) !== 0) {
+      throw new SystemError(`Raise the limit of open files to ${limit[1]}`, errno());
+    }
+  }
+  return Number(limit[0]);
+}

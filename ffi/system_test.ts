@@ -8,6 +8,7 @@ import {
   onlineCpus,
   pageSize,
   parseCpuList,
+  raiseFileLimit,
   wallOffsetNanos,
 } from "./system.ts";
 
@@ -40,4 +41,11 @@ Deno.test("the machine has pages, CPUs and a loopback interface", () => {
   assert.equal(onlineCpus().length, onlineCpuCount());
   assert.ok(interfaceIndex("lo") > 0);
   assert.equal(interfaceIndex("no-such-if"), 0);
+});
+
+Deno.test("raiseFileLimit() makes the soft limit the hard one", () => {
+  const limits = () => /^Max open files\s+(\d+)\s+(\d+)/m.exec(Deno.readTextFileSync("/proc/self/limits"));
+  const hard = Number(limits()?.[2]);
+  assert.equal(raiseFileLimit(), hard);
+  assert.equal(Number(limits()?.[1]), hard);
 });

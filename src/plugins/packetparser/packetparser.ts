@@ -1,4 +1,4 @@
-import { Clock, clockNanos, wallOffsetNanos } from "../../../ffi/system.ts";
+import { Clock, clockNanos, raiseFileLimit, wallOffsetNanos } from "../../../ffi/system.ts";
 import type { Plugin, PluginContext, PluginHealth } from "../plugin.ts";
 import { createAttacher, removeStaleFilters } from "./attach.ts";
 import { ConntrackCollector, type ConntrackStats } from "./conntrack_collector.ts";
@@ -63,6 +63,7 @@ export class Packetparser implements Plugin {
    */
   async start(): Promise<void> {
     const { sink, log } = this.#context;
+    raiseFileLimit();
     using stack = new DisposableStack();
     const programs = stack.use(await loadPrograms(this.#options));
     const attacher = createAttacher(programs, this.#options.tcAttach);
