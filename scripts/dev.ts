@@ -40,13 +40,16 @@ async function main(): Promise<number> {
   }
   await setup(["run", "build"]);
   await build();
+  // In a process group of its own, the agent gets each signal once: from here, whether Ctrl-C was pressed or a script
+  // sent the signal. A second one would make it give up before everything is detached.
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", ...AGENT, "main.ts", ...agentArguments(Deno.args)],
     cwd: ROOT,
+    detached: true,
   }).spawn();
-  // Ctrl-C reaches the agent by itself; what is sent to this process alone is passed on. Either way its end is awaited.
-  Deno.addSignalListener("SIGINT", () => {});
-  Deno.addSignalListener("SIGTERM", () => child.kill("SIGTERM"));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(signal, () => child.kill("SIGTERM"));
+  }
   return (await child.status).code;
 }
 

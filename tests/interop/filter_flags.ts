@@ -89,3 +89,14 @@ export const FILTER_FLAGS: readonly (readonly string[])[] = [
   ["--denylist", '{"verdict":["FORWARDED","TRANSLATED"]}'],
   ["--allowlist", '{"dns_query":["shop.*local"]}'],
 ];
+
+/** Ways to print flows. */
+export const FORMAT_FLAGS: readonly (readonly string[])[] = [
+  ["--print-policy-names"],
+  ["--numeric"],
+  ["--ip-translation=false"],
+  ["--color", "always"],
+  ["--time-format", "RFC3339Nano"],
+  ["--output", "jsonpb"],
+  ["--output", "dict", "--numeric", "--print-node-name"],
+];

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { startAgent } from "../lab/agent.ts";
 import { createLab, type Lab } from "../lab/lab.ts";
 import { lab as needsLab, testWith } from "../lab/need.ts";
-import { FILTER_FLAGS } from "./filter_flags.ts";
+import { FILTER_FLAGS, FORMAT_FLAGS } from "./filter_flags.ts";
 import { flowLines, timeOf, toJsonLines } from "./fixture.ts";
 import { cli, flowsOf, hubble, hubbleFile, type HubbleOptions } from "./hubble.ts";
 
@@ -73,6 +73,17 @@ testWith(NEEDS, "hubble observe: every output of replayed flows is what the file
       assert(whole.agent.split("\n").length > COUNT);
       const masked = await replayed.observe("--all", "-o", output, "--type", "trace", "--not", "--fqdn", "*");
       assert.equal(masked.agent, masked.file);
+    });
+  }
+});
+
+testWith(NEEDS, "hubble observe: every way to print gives what the file itself gives", async (t) => {
+  await using replayed = await replay();
+  for (const flags of FORMAT_FLAGS) {
+    await t.step(flags.join(" "), async () => {
+      const { agent, file } = await replayed.observe("--all", ...flags, "--use-default-field-masks=false");
+      assert.equal(agent, file);
+      assert(agent.split("\n").length > COUNT);
     });
   }
 });

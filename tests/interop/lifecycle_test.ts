@@ -86,6 +86,13 @@ testWith([...NEEDS, btf], "bad input ends with one line and the right code, and 
   for (const [name, [code, message, ...args]] of Object.entries(cases)) {
     await t.step(name, () => refuses(lab, code, message, ...args));
   }
+  await t.step("no capabilities", async () => {
+    const main = new URL("../../main.ts", import.meta.url).pathname;
+    const command = [Deno.execPath(), "run", ...AGENT, main, "--pod-level"];
+    const output = await lab.node.run("setpriv", ["--bounding-set=-all", ...command], { allowFailure: true });
+    assert.match(output.stderr, /^retina-agent: .*EPERM.*CAP_BPF.*\n$/m);
+    assert.equal(output.code, 1);
+  });
   await t.step("a port in use", async () => {
     await using _first = await startAgent(lab, { args: [] });
     const output = await runAgent(lab, "--metrics-port", "0");
