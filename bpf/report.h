@@ -133,10 +133,8 @@ static __always_inline void settle(struct conntrack_side *side, const struct pac
 		__sync_fetch_and_add(&side->spilled_packets, -taken->spilled_packets);
 	if (unlikely(taken->spilled_bytes))
 		__sync_fetch_and_add(&side->spilled_bytes, -(__u64)taken->spilled_bytes);
-	/* What did not fit the event's field goes into the next one. */
-	if (unlikely(taken->spilled_bytes == HELD_FIELD_MAX || taken->bytes == HELD_FIELD_MAX))
-		side->next_report_ns = 0;
-	else
+	/* What did not fit the event's field goes into the next one, which stays due. */
+	if (likely(taken->spilled_bytes != HELD_FIELD_MAX && taken->bytes != HELD_FIELD_MAX))
 		side->next_report_ns = packet->now + report_interval_ns;
 }
 

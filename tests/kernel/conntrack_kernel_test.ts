@@ -17,15 +17,20 @@ const twoCpus: Need = () => onlineCpuCount() > 1 ? undefined : "kernel: one CPU 
 
 openLibraries();
 
-/** Runs the same packet in another thread. */
-function runElsewhere(parser: Parser, packet: Uint8Array, rounds: number, repeat: number): Promise<void> {
+/** Runs a packet in another thread. Resolves when that runs; `done` becomes true at its end. */
+async function runElsewhere(parser: Parser, packet: Uint8Array, rounds: number, repeat: number) {
   const worker = new Worker(new URL("./run_worker.ts", import.meta.url), { type: "module" });
   const request: RunRequest = { fd: parser.program("endpoint_ingress").fd, packet, rounds, repeat };
-  return new Promise<void>((resolve, reject) => {
-    worker.onmessage = () => resolve();
+  const state = { done: false, [Symbol.dispose]: () => worker.terminate() };
+  await new Promise<void>((resolve, reject) => {
+    worker.onmessage = ({ data }) => {
+      if (data === "running") resolve();
+      else state.done = true;
+    };
     worker.onerror = (event) => reject(new Error(event.message));
     worker.postMessage(request);
-  }).finally(() => worker.terminate());
+  });
+  return state;
 }
 
 for (const variant of VARIANTS) {
@@ -170,20 +175,19 @@ for (const variant of VARIANTS) {
   test("two CPUs on one connection: the sums are exact", async () => {
     using parser = openParser(variant, { ringBytes: 1 << 23, knobs: { report_interval_ns: 5000 } });
     const packet = ethernet({}, ipv4({ protocol: IpProtocol.TCP }, tcp({ flags: ACK | PSH }, filler(7))));
-    const rounds = 20, repeat = 10_000;
+    const rounds = 300, repeat = 5_000;
     const events: Event[] = [];
-    const elsewhere = runElsewhere(parser, packet, rounds, repeat);
-    await sleep(150); // until the other thread is up
-    for (let round = 0; round < rounds; round++) {
+    let ownRounds = 0;
+    using elsewhere = await runElsewhere(parser, packet, rounds, repeat);
+    for (; !elsewhere.done; ownRounds++) {
       events.push(...parser.run("endpoint_ingress", packet, repeat));
       await sleep(0);
     }
-    await elsewhere;
     events.push(...parser.drain());
-    await sleep(1);
     const before = told(events);
     const stats = parser.stats();
-    assert.equal(stats.PACKETS, 2 * rounds * repeat);
+    assert.ok(ownRounds > 10, `${ownRounds} rounds beside the other thread`);
+    assert.equal(stats.PACKETS, (rounds + ownRounds) * repeat);
     assert.equal(stats.EVENTS, events.length);
     assert.equal(stats.CONNTRACK_CREATED, 1);
     assert.ok(events.length > 1000, `${events.length} reports`);
@@ -226,14 +230,30 @@ for (const variant of VARIANTS) {
   });
 
   test("the end of a connection is told as soon as there is room", {}, (parser) => {
-    const { fromPod } = conversation(parser);
+    const { fromPod, toPod } = conversation(parser);
     fromPod(SYN);
+    toPod(SYN | ACK);
+    assert.deepEqual(toPod(ACK), []);
     fill(parser);
     parser.send("endpoint_ingress", ethernet({}, ipv4({ protocol: 6 }, tcp({ flags: TcpFlag.RST | ACK }))));
     parser.drain();
+    // By whichever end sends next.
+    assert.deepEqual(toPod(ACK).map((event) => event.event_flags & EventFlag.CLOSED), [EventFlag.CLOSED]);
     const [next] = fromPod(ACK);
-    assert.deepEqual([next.held_rst, next.event_flags & EventFlag.CLOSED], [1, EventFlag.CLOSED]);
+    assert.deepEqual([next.held_rst, next.event_flags & EventFlag.CLOSED], [1, 0]);
     assert.deepEqual(fromPod(TcpFlag.RST).map((event) => event.event_flags & EventFlag.CLOSED), [0]);
+  });
+
+  test("what must be told is told by the next packet of its direction", {}, (parser) => {
+    const { fromPod } = conversation(parser);
+    fromPod(SYN);
+    fromPod(ACK);
+    assert.deepEqual(fromPod(ACK), []);
+    fill(parser);
+    parser.send("endpoint_ingress", ethernet({}, ipv4({ protocol: 6 }, tcp({ flags: TcpFlag.FIN | ACK }))));
+    parser.drain();
+    assert.deepEqual(fromPod(ACK).map((event) => [event.held_fin, event.held_packets]), [[1, 2]]);
+    assert.deepEqual(fromPod(ACK), []);
   });
 
   test("rare flags stop at 255, packets and bytes do not", {}, (parser) => {

@@ -4,7 +4,7 @@ import { BpfProgram } from "../../ffi/bpf_program.ts";
 export interface RunRequest {
   readonly fd: number;
   readonly packet: Uint8Array;
-  /** Test runs of `repeat` packets each. */
+  /** Test runs of `repeat` packets each. The worker says "running" before the first and "done" after the last. */
   readonly rounds: number;
   readonly repeat: number;
 }
@@ -16,6 +16,7 @@ const scope = self as unknown as {
 
 scope.onmessage = ({ data }) => {
   const program = new BpfProgram("other CPU", data.fd);
+  scope.postMessage("running");
   for (let round = 0; round < data.rounds; round++) program.testRun({ data: data.packet, repeat: data.repeat });
   scope.postMessage("done");
 };
