@@ -7,7 +7,6 @@ import { fillExtension, shapeOf } from "./extension.ts";
 import type { FieldMask } from "./field_mask.ts";
 import { EVENT, SLOT, SlotKind } from "./record.ts";
 import { summaryKey } from "./summary.ts";
-import { BILLION, restNanos, wholeSeconds } from "./time.ts";
 import { toResponse } from "./to_flow.ts";
 import { traceReason } from "./trace.ts";
 import { saltWords, UUID_TEXT, writeUuid } from "./uuid.ts";
@@ -93,12 +92,10 @@ export class FlowEncoder {
     const tail = plan.tail(shape, state, summaryKey(u8, u16, from));
     if (out.length - at < MAX_PARTS + source.length + destination.length + tail.bytes.length) return -1;
 
-    const rest = restNanos(u32, from), carry = Math.floor(rest / BILLION);
-    const seconds = wholeSeconds(u32, from) + carry, nanos = rest - carry * BILLION;
     // Most flows need two bytes for their length.
     const start = at + PREFIX + 3;
     let end = start;
-    if (plan.time !== 0) end = writeTime(out, end, plan.time, seconds, nanos);
+    if (plan.time !== 0) end = writeTime(out, end, plan.time, u32, from);
     const timeLength = end - start;
     if (plan.ethernet !== 0) end = writeEthernet(out, data, end, plan.ethernet, u8, from);
     if (plan.ip !== 0) end = writeIp(out, data, end, plan.ip, u8, from);

@@ -2,6 +2,7 @@ import { writeVarint } from "./bytes.ts";
 import { type EncoderPlan, FORCED } from "./encoder_plan.ts";
 import { EVENT, EventFlag, IpProtocol, SLOT } from "./record.ts";
 import { writeAddress, writeMac } from "./text.ts";
+import { BILLION, restNanos, wholeSeconds } from "./time.ts";
 
 /**
  * Writers of the fields that differ from packet to packet. Each returns the position behind what it wrote. All messages
@@ -24,8 +25,10 @@ function number(out: Uint8Array, at: number, tag: number, value: number): number
   return writeVarint(out, at + 1, value);
 }
 
-/** Flow.time. */
-export function writeTime(out: Uint8Array, at: number, wanted: number, seconds: number, nanos: number): number {
+/** Flow.time of the record at `from`. The doubles stay in here: as arguments they would be boxed. */
+export function writeTime(out: Uint8Array, at: number, wanted: number, u32: Uint32Array, from: number): number {
+  const rest = restNanos(u32, from), carry = Math.floor(rest / BILLION);
+  const seconds = wholeSeconds(u32, from) + carry, nanos = rest - carry * BILLION;
   let end = at + 2;
   out[at] = TAG.time;
   if ((wanted & 1) !== 0) end = number(out, end, SECONDS, seconds);

@@ -109,7 +109,7 @@ export class EncoderPlan {
   readonly #responseNodeName: Uint8Array;
   /** By shape × 256 + state, then by summary. */
   readonly #tails: ((Tail | undefined)[] | undefined)[] = new Array(DENSE_SHAPES * 256).fill(undefined);
-  readonly #rareTails = new Map<number, Tail>();
+  readonly #rareTails = new Map<number, Map<number, Tail>>();
   /** How many tails and ends are kept. */
   #kept = 0;
   #keptEnds = 0;
@@ -170,9 +170,14 @@ export class EncoderPlan {
   }
 
   #rareTail(shape: number, state: number, summary: number): Tail {
-    const key = (shape * 256 + state) * 0x40000 + summary;
-    let tail = this.#rareTails.get(key);
-    if (tail === undefined) this.#rareTails.set(key, tail = this.#makeTail(shape, state, summary));
+    // Two maps, because one number for all three would be no small integer and be boxed.
+    const key = (shape << 8) | state;
+    const known = this.#rareTails.get(key)?.get(summary);
+    if (known !== undefined) return known;
+    const tail = this.#makeTail(shape, state, summary);
+    let bySummary = this.#rareTails.get(key);
+    if (bySummary === undefined) this.#rareTails.set(key, bySummary = new Map());
+    bySummary.set(summary, tail);
     return tail;
   }
 

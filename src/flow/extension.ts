@@ -27,18 +27,11 @@ const HELD = 1, TOTALS = 2, TCP = 4, ACK = 8, TIMESTAMP = 16, VLAN = 32;
 /** Bit of the first of {@link HELD_FLAGS} in a shape. */
 const FLAGS_SHIFT = 6;
 
-/** Held-back packets by flag: the name, where the count is, and whether it is a u32 (else a byte). */
-const HELD_FLAGS: readonly (readonly [name: string, offset: number, wide: boolean])[] = [
-  ["SYN", EVENT.held_syn, false],
-  ["ACK", EVENT.held_ack, true],
-  ["RST", EVENT.held_rst, false],
-  ["FIN", EVENT.held_fin, false],
-  ["PSH", EVENT.held_psh, true],
-  ["URG", EVENT.held_urg, false],
-  ["ECE", EVENT.held_ece, false],
-  ["CWR", EVENT.held_cwr, false],
-  ["NS", EVENT.held_ns, false],
-];
+/** Held-back packets are counted by flag, in this order. */
+const HELD_FLAGS = ["SYN", "ACK", "RST", "FIN", "PSH", "URG", "ECE", "CWR", "NS"] as const;
+/** Where the count of each flag is; that of ACK and PSH is a u32, the others are bytes. */
+const HELD_AT = Uint8Array.from(HELD_FLAGS, (flag) => EVENT[`held_${flag.toLowerCase() as Lowercase<typeof flag>}`]);
+const ACK_FLAG = HELD_FLAGS.indexOf("ACK"), PSH_FLAG = HELD_FLAGS.indexOf("PSH");
 
 /** Which keys the extension of the record at byte `at` has. */
 export function shapeOf(u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, at: number): number {
@@ -47,8 +40,9 @@ export function shapeOf(u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, at: 
   if (u32[word + EVENT.held_packets / 4] !== 0) {
     shape = HELD;
     for (let i = 0; i < HELD_FLAGS.length; i++) {
-      const [, offset, wide] = HELD_FLAGS[i];
-      if ((wide ? u32[(at + offset) >>> 2] : u8[at + offset]) !== 0) shape |= 1 << (FLAGS_SHIFT + i);
+      const wide = i === ACK_FLAG || i === PSH_FLAG;
+      const count = wide ? u32[(at + HELD_AT[i]) >>> 2] : u8[at + HELD_AT[i]];
+      if (count !== 0) shape |= 1 << (FLAGS_SHIFT + i);
     }
   }
   // A tracked packet counts itself.
@@ -77,7 +71,7 @@ function numbers(...keys: string[]): Uint8Array {
 }
 
 function struct(shape: number): Uint8Array {
-  const flags = HELD_FLAGS.filter((_, i) => shape & (1 << (FLAGS_SHIFT + i))).map(([name]) => name);
+  const flags = HELD_FLAGS.filter((_, i) => shape & (1 << (FLAGS_SHIFT + i)));
   const parts = [numbers("bytes")];
   if (shape & HELD) parts.push(numbers("previously_observed_packets", "previously_observed_bytes"));
   if (flags.length > 0) parts.push(entry("previously_observed_tcp_flags", lengthDelimited(5, numbers(...flags))));
@@ -109,10 +103,6 @@ export function holesOf(bytes: Uint8Array): Uint16Array {
   return Uint16Array.from(holes);
 }
 
-function u64(u32: Uint32Array, word: number): number {
-  return u32[word + 1] * 0x100000000 + u32[word];
-}
-
 /** Fills the numbers of the record at byte `at` into a template that was copied to `end`. */
 export function fillExtension(
   data: DataView,
@@ -132,15 +122,19 @@ export function fillExtension(
     data.setFloat64(end + holes[i++], u32[word + EVENT.held_bytes / 4], true);
     for (let flag = 0; flag < HELD_FLAGS.length; flag++) {
       if ((shape & (1 << (FLAGS_SHIFT + flag))) === 0) continue;
-      const [, offset, wide] = HELD_FLAGS[flag];
-      data.setFloat64(end + holes[i++], wide ? u32[(at + offset) >>> 2] : u8[at + offset], true);
+      const from = at + HELD_AT[flag];
+      // Two stores, because a choice between the two arrays would box the number.
+      if (flag === ACK_FLAG || flag === PSH_FLAG) data.setFloat64(end + holes[i++], u32[from >>> 2], true);
+      else data.setFloat64(end + holes[i++], u8[from], true);
     }
   }
   if ((shape & TOTALS) !== 0) {
     data.setFloat64(end + holes[i++], u32[word + EVENT.total_packets_tx / 4], true);
-    data.setFloat64(end + holes[i++], u64(u32, word + EVENT.total_bytes_tx / 4), true);
+    // Written out, because a function might box what it returns.
+    const tx = word + EVENT.total_bytes_tx / 4, rx = word + EVENT.total_bytes_rx / 4;
+    data.setFloat64(end + holes[i++], u32[tx + 1] * 0x100000000 + u32[tx], true);
     data.setFloat64(end + holes[i++], u32[word + EVENT.total_packets_rx / 4], true);
-    data.setFloat64(end + holes[i++], u64(u32, word + EVENT.total_bytes_rx / 4), true);
+    data.setFloat64(end + holes[i++], u32[rx + 1] * 0x100000000 + u32[rx], true);
   }
   if ((shape & TCP) !== 0) {
     data.setFloat64(end + holes[i++], u32[word + EVENT.tcp_seq / 4], true);

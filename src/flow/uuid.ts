@@ -47,8 +47,9 @@ function writeHalves(out: DataView, at: number, word: number): void {
 export function writeUuid(out: DataView, at: number, salt: Uint32Array, position: number): number {
   const first = mix(position ^ salt[0]);
   const last = mix(Math.floor(position / 0x100000000) ^ salt[3] ^ first);
-  const version = (mix(first + salt[1]) & 0xffff0fff) | 0x4000;
-  const variant = (mix(last + salt[2]) & 0x3fffffff) | 0x80000000;
+  // `| 0`: a sum beyond 32 bits would be boxed on its way into mix().
+  const version = (mix((first + salt[1]) | 0) & 0xffff0fff) | 0x4000;
+  const variant = (mix((last + salt[2]) | 0) & 0x3fffffff) | 0x80000000;
   writeWord(out, at, first);
   // Groups two and three, then four and the start of five.
   writeHalves(out, at + 8, version);
