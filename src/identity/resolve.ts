@@ -1,5 +1,6 @@
 import { type Entry, makeEntry, type Workloads } from "./entry.ts";
 import { ReservedIdentity } from "./identity.ts";
+import { ciliumLabel } from "./labels.ts";
 import { numberOf } from "./numeric.ts";
 
 /** What a source says that gives no numbers and writes labels as Kubernetes does. */
@@ -18,7 +19,7 @@ export interface PlainFields {
 export function resolveEntry(fields: PlainFields): Entry {
   const { namespace = "", pod = "", service = "", node = "", labels = [] } = fields;
   const plain = labels.map((label) => label.replace(/^k8s:/, ""));
-  const own = new Set(labels.map((label) => /^(k8s|reserved):/.test(label) ? label : `k8s:${label}`));
+  const own = new Set(labels.map((label) => /^(k8s|reserved):/.test(label) ? label : ciliumLabel(label)));
   if (pod !== "") {
     own.add(`k8s:io.kubernetes.pod.namespace=${namespace}`);
     return entry(fields, own, numberOf(namespace, plain));

@@ -6,7 +6,12 @@ import {
   IpCacheRequestSchema,
 } from "../../proto/gen/ipcache/ipcache_pb.ts";
 import { streamMessages } from "../../src/identity/grpc_stream.ts";
-import { meaningOf } from "./meaning.ts";
+import { ClusterNodes } from "../../src/identity/cluster_nodes.ts";
+import { IpCache } from "../../src/identity/ip_cache.ts";
+import { IdentityTable } from "../../src/identity/table.ts";
+import { EmbeddedOperator } from "../../src/operator/embedded.ts";
+import { meaningOf, meanings, sorted } from "./meaning.ts";
+import { truth } from "./truth.ts";
 import { withCluster } from "./cluster.ts";
 import { withCertificates } from "../interop/certificates.ts";
 import { eventually } from "./eventually.ts";
@@ -257,5 +262,29 @@ Deno.test("scripted histories lead to the expected names", async () => {
     api.set(pod("shop", "late", ["10.1.0.77"]));
     api.expireWatches();
     await cluster.settled();
+  });
+});
+
+Deno.test("an agent with the operator embedded learns the same", async () => {
+  await withCluster(async (cluster) => {
+    const { api, kubeconfig } = cluster;
+    api.set(node("node-1", ["172.18.0.2"]), pod("shop", "a", ["10.1.0.2"]), service("shop", "web", ["10.96.0.7"]));
+    const cache = new IpCache(new IdentityTable());
+    const nodes = new ClusterNodes();
+    const embedded = await EmbeddedOperator.create({ kubeconfig, cluster: "", cache, nodes, report: () => {} });
+    const follows = () =>
+      eventually(() => assert.deepEqual(meanings(cache.entries()), sorted(truth([...api.world.values()]))));
+    try {
+      embedded.start();
+      await eventually(() => assert.ok(cache.synced));
+      await follows();
+      api.set(pod("shop", "b", ["10.1.0.3"]));
+      api.delete("Pod shop/a");
+      await follows();
+      assert.deepEqual(nodes.current(), [{ name: "node-1", address: "172.18.0.2" }]);
+      assert.equal(embedded.status().pods, 1);
+    } finally {
+      await embedded.stop();
+    }
   });
 });

@@ -1,3 +1,4 @@
+import { withoutEmpty } from "../../identity/labels.ts";
 import { type Json, metaOf } from "../facts/json.ts";
 import { labelsOf } from "../facts/labels.ts";
 
@@ -82,9 +83,4 @@ export class Namespaces {
     held.labels = labels;
     for (const member of held.members) member.namespaceChanged();
   }
-}
-
-/** A label without value is written without `=`, as Cilium does. */
-export function withoutEmpty(label: string): string {
-  return label.endsWith("=") && label.indexOf("=") === label.length - 1 ? label.slice(0, -1) : label;
 }

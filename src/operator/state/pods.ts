@@ -1,8 +1,9 @@
 import { type Entry, makeEntry } from "../../identity/entry.ts";
+import { ciliumLabel } from "../../identity/labels.ts";
 import type { PodFacts } from "../facts/pod.ts";
 import type { Backends, ServiceLookup } from "./backends.ts";
 import { type Claimant, type Claims, Rank } from "./claims.ts";
-import { type Namespace, type Namespaces, withoutEmpty } from "./namespaces.ts";
+import type { Namespace, Namespaces } from "./namespaces.ts";
 import type { LabelSet, Numbers } from "./numbers.ts";
 import type { Owner, Owners } from "./owners.ts";
 
@@ -122,7 +123,7 @@ export class Pods {
 /** Labels of a pod in Cilium form; one array for all pods that have them. */
 function render(set: LabelSet, namespaceLabels: readonly string[]): readonly string[] {
   if (set.rendered?.from !== namespaceLabels) {
-    const own = set.labels.map((label) => `k8s:${withoutEmpty(label)}`);
+    const own = set.labels.map(ciliumLabel);
     const labels = [...own, `k8s:io.kubernetes.pod.namespace=${set.namespace}`, ...namespaceLabels].sort();
     set.rendered = { from: namespaceLabels, labels };
   }
