@@ -88,6 +88,24 @@ export const FILTER_FLAGS: readonly (readonly string[])[] = [
   ["--allowlist", '{"source_pod":["shop/"],"reply":[true]}'],
   ["--denylist", '{"verdict":["FORWARDED","TRANSLATED"]}'],
   ["--allowlist", '{"dns_query":["shop.*local"]}'],
+  // What Hubble UI asks for the namespace "shop".
+  [
+    ...["--allowlist", '{"source_pod":["shop/"],"reply":[false]}'],
+    ...["--allowlist", '{"destination_pod":["shop/"],"reply":[false]}'],
+    ...[
+      "--denylist",
+      '{"source_label":["reserved:unknown"]}',
+      "--denylist",
+      '{"destination_label":["reserved:unknown"]}',
+    ],
+    ...[
+      "--denylist",
+      '{"source_fqdn":["*.cluster.local*"]}',
+      "--denylist",
+      '{"destination_fqdn":["*.cluster.local*"]}',
+    ],
+    ...["--denylist", '{"destination_label":["k8s:k8s-app=kube-dns"],"destination_port":["53"]}'],
+  ],
 ];
 
 /** Ways to print flows. */

@@ -8,7 +8,9 @@ import { createLab, type Lab } from "../lab/lab.ts";
 import { lab as needsLab, testWith } from "../lab/need.ts";
 import { FILTER_FLAGS, FORMAT_FLAGS } from "./filter_flags.ts";
 import { flowLines, timeOf, toJsonLines } from "./fixture.ts";
-import { cli, flowsOf, hubble, hubbleFile, type HubbleOptions } from "./hubble.ts";
+import { run } from "../../scripts/process.ts";
+import { toolPath } from "../../scripts/tools.ts";
+import { cli, CLI_ENV, flowsOf, hubble, hubbleFile, type HubbleOptions } from "./hubble.ts";
 
 const COUNT = 400;
 const NEEDS = [needsLab, cli];
@@ -56,6 +58,17 @@ testWith(NEEDS, "hubble observe: every filter flag selects what Cilium's own fil
     });
   }
 }, { timeoutMs: 300_000 });
+
+testWith([cli], "the table of filter flags holds every filter flag that the CLI has", async () => {
+  const { stdout } = await run(toolPath("hubble"), ["observe", "--help"], { env: CLI_ENV });
+  const section = (title: string) => stdout.split(`${title} Flags:\n`)[1].split(/\n\n(?=\S)/)[0];
+  const known = [...`${section("Filters")}\n${section("Raw-Filters")}`.matchAll(/^ {2}(?:-\w, | {4})(--[\w-]+)/gm)].map(
+    ([, flag]) => flag,
+  );
+  assert(known.length > 50, stdout);
+  const used = new Set(FILTER_FLAGS.flat());
+  assert.deepEqual(known.filter((flag) => !used.has(flag)), []);
+});
 
 testWith(NEEDS, "hubble observe: every output of replayed flows is what the file itself gives", async (t) => {
   await using replayed = await replay();
@@ -146,18 +159,12 @@ testWith(NEEDS, "hubble list nodes, list namespaces, watch peers, agent-events, 
   );
   const namespaces = JSON.parse((await hubble(node, ["list", "namespaces", "-o", "json"])).stdout) as unknown[];
   assert(Array.isArray(namespaces));
-  await using peers = node.start("timeout", ["5", ...peersCommand()], { env: { HOME: "/nonexistent" } });
+  await using peers = node.start(toolPath("hubble"), ["watch", "peers", "--server", "127.0.0.1:4244"], {
+    env: CLI_ENV,
+  });
   assert.match(await peers.waitForLine(() => true), /^PEER_ADDED\s+\S+\s+\S*lab-node/);
   assert.match((await hubble(node, ["observe", "agent-events", "--all", "-o", "json"])).stdout, /AGENT_STARTED/);
   assert.equal((await hubble(node, ["observe", "debug-events", "--all"])).code, 0);
+  const files = (await hubble(node, ["reflect"])).stdout.trim().split("\n").map((line) => JSON.parse(line).name);
+  for (const file of ["observer/observer.proto", "peer/peer.proto"]) assert(files.includes(file), `${files}`);
 });
-
-function peersCommand(): string[] {
-  return [
-    new URL("../../.cache/tools/hubble", import.meta.url).pathname,
-    "watch",
-    "peers",
-    "--server",
-    "127.0.0.1:4244",
-  ];
-}
