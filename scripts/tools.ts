@@ -15,6 +15,7 @@ const TOOLS: Readonly<Record<string, { readonly pkg: string; readonly ldflags: s
     ldflags: "-X github.com/cilium/cilium/hubble/pkg.Version=v1.19.4",
   },
   "hubble-relay": { pkg: "github.com/cilium/cilium/hubble-relay", ldflags: "" },
+  streamclient: { pkg: "./streamclient", ldflags: "" },
 };
 
 /** Path of a tool, whether it is built or not. */

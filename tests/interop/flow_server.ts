@@ -37,6 +37,7 @@ export interface FlowServerStatus {
 /** A server process. */
 export interface FlowServer extends AsyncDisposable {
   readonly port: number;
+  readonly pid: number;
   push(flows: number): Promise<FlowServerStatus>;
   status(): Promise<FlowServerStatus>;
 }
@@ -123,6 +124,7 @@ export async function startFlowServer(options: FlowServerOptions = {}): Promise<
   const { port } = await answer();
   return {
     port,
+    pid: child.pid,
     push: (flows) => command(JSON.stringify({ push: flows })),
     status: () => command("{}"),
     async [Symbol.asyncDispose]() {
