@@ -13,8 +13,8 @@ import { InterfaceWatcher, type WatcherCounters } from "./watcher.ts";
 /** How often losses are looked for: a follower hears of them no more often. */
 const LOSS_INTERVAL_MS = 1000;
 
-/** Slices read before an interface is forgotten: what the ring of the default size holds. */
-const REMOVAL_SLICES = 8;
+/** Time to read what an interface's last packets left, before its name is forgotten; the rest shows without a name. */
+const REMOVAL_READ_MS = 4;
 
 /** Figures of a running packetparser, read at scrape time. */
 export interface PacketparserStats {
@@ -82,7 +82,7 @@ export class Packetparser implements Plugin {
       ...{ network, attacher, log },
       wanted: this.#options,
       names: this.#context.interfaces,
-      beforeRemoval: () => reader.drain(REMOVAL_SLICES),
+      beforeRemoval: () => reader.drain(REMOVAL_READ_MS),
     });
     const stats = new KernelStats(programs.stats, programs.perfLost);
     const collector = new ConntrackCollector({

@@ -1,8 +1,10 @@
 import type { RecordRing } from "../../../ffi/record_ring.ts";
 import type { RecordConsumer } from "../plugin.ts";
 
-/** Records taken at once before the event loop gets its turn: about 2 ms of work. */
-const SLICE = 8192;
+/** Records between two looks at the time; the kernel gets their room back at once. */
+const STRIDE = 1024;
+/** After this long the event loop gets its turn, however much waits. At 200 ns a record these are 20,000 records. */
+const SLICE_MS = 4;
 /** Pause after a poll that found something: records gather, one wake-up takes some hundred. */
 const BUSY_PAUSE_MS = 5;
 /** Longest pause. With it an idle node costs half a percent of a core, and an event waits 25 ms at most. */
@@ -79,16 +81,16 @@ export class RingReader {
   }
 
   /** Takes what is in the ring, without a pause. The limit is for a ring that is being written: a flood must not keep the caller. */
-  drain(maxSlices = Infinity): void {
+  drain(limitMs = Infinity): void {
     this.#refreshClock();
-    for (let slices = 0; slices < maxSlices && this.#slice(SLICE) === SLICE; slices++);
+    this.#slice(limitMs);
   }
 
   /** One turn: a slice of records. Returns the pause until the next one in milliseconds. */
   poll(): number {
     this.#refreshClock();
-    const records = this.#slice(SLICE);
-    if (records === SLICE) return 0;
+    const { records, emptied } = this.#slice(SLICE_MS);
+    if (!emptied) return 0;
     // A second look after a quiet poll comes later and later, after a busy one soon.
     this.#pause = records > 0 ? BUSY_PAUSE_MS : Math.min(IDLE_PAUSE_MS, this.#pause + BUSY_PAUSE_MS);
     return this.#pause;
@@ -116,15 +118,22 @@ export class RingReader {
     }, pause);
   }
 
-  #slice(limit: number): number {
-    const records = this.#ring.drain(this.#push, limit);
+  #slice(limitMs: number): { records: number; emptied: boolean } {
+    const deadline = this.#now() + limitMs;
+    let records = 0;
+    let emptied = false;
+    do {
+      const stride = this.#ring.drain(this.#push, STRIDE);
+      records += stride;
+      emptied = stride < STRIDE;
+    } while (!emptied && this.#now() < deadline);
     if (records > 0 || this.#ring.pendingBytes === 0) this.#progress = this.#now();
     if (records > 0) {
       this.#records += records;
       this.#batches++;
       this.#sink.flush();
     }
-    return records;
+    return { records, emptied };
   }
 
   #refreshClock(): void {
