@@ -3,6 +3,10 @@
  * 2.5.5.2). Parsing is strict: no octal, no shortened IPv4, no zone.
  */
 
+import ipaddr from "ipaddr.js";
+
+const { IPv4, IPv6 } = ipaddr;
+
 /** An address or CIDR in binary form. IPv4-mapped prefixes are IPv4, so that every address has one spelling. */
 export interface Prefix {
   readonly family: 4 | 6;
@@ -12,76 +16,19 @@ export interface Prefix {
   readonly bytes: Uint8Array;
 }
 
-const DOT = 46;
-const COLON = 58;
+/** A dotted quad at the end of an IPv6 address (RFC 4291 section 2.2, third form). */
+const EMBEDDED_QUAD = /^(.*:)([\d.]+)$/;
 
-/** Writes IPv4 text as four bytes. Returns false, and leaves `out` undefined, when it is no dotted quad. */
-function parseIPv4(text: string, from: number, out: Uint8Array, at: number): boolean {
-  let octet = 0, digits = 0, count = 0;
-  for (let i = from; i <= text.length; i++) {
-    const code = i < text.length ? text.charCodeAt(i) : DOT;
-    if (code === DOT) {
-      if (digits === 0 || octet > 255 || count === 4) return false;
-      out[at + count++] = octet;
-      octet = digits = 0;
-    } else {
-      // A leading zero reads as octal in some tools and as decimal in others: neither here.
-      if (code < 48 || code > 57 || digits === 3 || (digits > 0 && octet === 0)) return false;
-      octet = octet * 10 + code - 48;
-      digits++;
-    }
-  }
-  return count === 4;
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const lower = code | 32;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
-}
-
-function parseIPv6(text: string, out: Uint8Array): boolean {
-  out.fill(0, 0, 16);
-  let at = 0, gap = -1, i = 0;
-  if (text.startsWith("::")) {
-    gap = 0;
-    i = 2;
-  }
-  while (i < text.length) {
-    let group = 0;
-    const start = i;
-    for (; i < text.length && text.charCodeAt(i) !== COLON; i++) {
-      if (text.charCodeAt(i) === DOT) {
-        if (at > 12 || !parseIPv4(text, start, out, at)) return false;
-        return closeGap(out, at + 4, gap);
-      }
-      const digit = hexDigit(text.charCodeAt(i));
-      if (digit < 0 || i - start === 4) return false;
-      group = group * 16 + digit;
-    }
-    if (i === start || at === 16) return false;
-    out[at++] = group >> 8;
-    out[at++] = group & 255;
-    if (i === text.length) break;
-    i++;
-    if (text.charCodeAt(i) === COLON) {
-      if (gap >= 0) return false;
-      gap = at;
-      i++;
-    } else if (i === text.length) {
-      return false;
-    }
-  }
-  return closeGap(out, at, gap);
-}
-
-/** Moves what stands after `::` to the end. */
-function closeGap(out: Uint8Array, end: number, gap: number): boolean {
-  if (gap < 0) return end === 16;
-  if (end > 14) return false;
-  out.copyWithin(16 - (end - gap), gap, end);
-  out.fill(0, gap, 16 - (end - gap));
-  return true;
+/**
+ * IPv6 text whose embedded dotted quad, if any, is written as two groups; undefined when the quad is none. ipaddr.js reads
+ * `::1.2.3.4` as `::ffff:1.2.3.4`, which is another address.
+ */
+function withoutQuad(text: string): string | undefined {
+  const match = text.includes(".") ? EMBEDDED_QUAD.exec(text) : null;
+  if (match === null) return text;
+  if (!IPv4.isValidFourPartDecimal(match[2])) return undefined;
+  const [a, b, c, d] = IPv4.parse(match[2]).octets;
+  return `${match[1]}${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
 }
 
 /** Whether 16 bytes are an IPv4-mapped address. */
@@ -92,10 +39,17 @@ export function isMapped(bytes: Uint8Array): boolean {
 
 /** Writes an address as 16 bytes into `out`. Returns false, and leaves `out` undefined, when the text is no address. */
 export function parseAddress(text: string, out: Uint8Array): boolean {
-  if (text.indexOf(":") >= 0) return parseIPv6(text, out);
-  out.fill(0, 0, 10);
-  out[10] = out[11] = 255;
-  return parseIPv4(text, 0, out, 12);
+  if (!text.includes(":")) {
+    if (!IPv4.isValidFourPartDecimal(text)) return false;
+    out.fill(0, 0, 10);
+    out[10] = out[11] = 255;
+    out.set(IPv4.parse(text).octets, 12);
+    return true;
+  }
+  const plain = text.includes("%") ? undefined : withoutQuad(text);
+  if (plain === undefined || !IPv6.isValid(plain)) return false;
+  out.set(IPv6.parse(plain).toByteArray());
+  return true;
 }
 
 /** Clears the bits of 16 bytes after the first `bits`. */
@@ -137,20 +91,7 @@ export function parsePrefix(text: string): Prefix | undefined {
 export function formatAddress(bytes: Uint8Array, at = 0): string {
   const part = at === 0 && bytes.length === 16 ? bytes : bytes.subarray(at, at + 16);
   if (isMapped(part)) return `${part[12]}.${part[13]}.${part[14]}.${part[15]}`;
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push(part[i] << 8 | part[i + 1]);
-  let best = -1, bestLength = 1;
-  for (let i = 0; i < 8;) {
-    let end = i;
-    while (end < 8 && groups[end] === 0) end++;
-    if (end - i > bestLength) {
-      best = i;
-      bestLength = end - i;
-    }
-    i = end + 1;
-  }
-  const hex = (from: number, to: number) => groups.slice(from, to).map((g) => g.toString(16)).join(":");
-  return best < 0 ? hex(0, 8) : `${hex(0, best)}::${hex(best + bestLength, 8)}`;
+  return new IPv6([...part]).toRFC5952String();
 }
 
 /** Canonical text of a prefix: no suffix for single addresses. */
