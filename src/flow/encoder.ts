@@ -48,8 +48,9 @@ export class FlowEncoder {
    * whole whatever the mask.
    */
   encodeFrame(view: FlowView, out: Uint8Array, at: number, mask?: FieldMask): number {
-    if (view.kind !== SlotKind.RECORD) return this.encodeResponse(toResponse(view, mask), out, at);
+    if (view.kind === SlotKind.LOST) return this.encodeResponse(toResponse(view), out, at);
     if (mask !== this.#mask) this.#use(mask);
+    if (view.kind === SlotKind.MESSAGE) return this.#encodeMessage(view, out, at, mask);
     if (out !== this.#out) {
       this.#out = out;
       this.#data = new DataView(out.buffer, out.byteOffset, out.byteLength);
@@ -59,11 +60,18 @@ export class FlowEncoder {
 
   /** Writes any response as a frame, as {@link encodeFrame} does. */
   encodeResponse(response: GetFlowsResponse, out: Uint8Array, at: number): number {
-    const bytes = toBinary(GetFlowsResponseSchema, response);
-    const end = at + PREFIX + bytes.length;
-    if (end > out.length) return -1;
-    out.set(bytes, at + PREFIX);
-    return writePrefix(out, at, end);
+    return writeMessage(out, at, toBinary(GetFlowsResponseSchema, response));
+  }
+
+  /** A replayed flow is read by many, and the library takes its time: what it made is kept. */
+  #encodeMessage(view: FlowView, out: Uint8Array, at: number, mask: FieldMask | undefined): number {
+    const flow = view.message(), slot = view.position & view.store.mask;
+    let bytes = this.#plan.message(slot, flow);
+    if (bytes === undefined) {
+      bytes = toBinary(GetFlowsResponseSchema, toResponse(view, mask));
+      this.#plan.keepMessage(slot, flow, bytes);
+    }
+    return writeMessage(out, at, bytes);
   }
 
   #use(mask: FieldMask | undefined): void {
@@ -145,6 +153,14 @@ function copyTime(out: Uint8Array, at: number, flow: number, length: number): nu
   out[at + 1] = RESPONSE_TIME >>> 8;
   for (let i = 1; i < length; i++) out[at + 1 + i] = out[flow + i];
   return at + 1 + length;
+}
+
+/** Writes a message with its prefix. Returns −1 when it does not fit. */
+function writeMessage(out: Uint8Array, at: number, bytes: Uint8Array): number {
+  const end = at + PREFIX + bytes.length;
+  if (end > out.length) return -1;
+  out.set(bytes, at + PREFIX);
+  return writePrefix(out, at, end);
 }
 
 /** Writes the prefix of the message that ends at `end`. Returns `end`. */

@@ -1,5 +1,12 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { EndpointSchema, FlowSchema, FlowType, ServiceSchema, Verdict } from "../../proto/gen/flow/flow_pb.ts";
+import {
+  EndpointSchema,
+  type Flow,
+  FlowSchema,
+  FlowType,
+  ServiceSchema,
+  Verdict,
+} from "../../proto/gen/flow/flow_pb.ts";
 import type { Identity } from "../identity/identity.ts";
 import { concat, stringField } from "./bytes.ts";
 import { AnyPart, holesOf, makeTemplate } from "./extension.ts";
@@ -59,6 +66,8 @@ const ELSEWHERE = new Set([
 const DENSE_SHAPES = 64;
 /** Kept tails and ends; about 2 and 8 MiB. Reached only by traffic made for it, and by clusters on one node. */
 const MAX_TAILS = 4096, MAX_ENDS = 16_384;
+/** Kept responses of replayed flows. */
+const MAX_MESSAGE_BYTES = 48 * 1024 * 1024;
 
 /**
  * Finished bytes that end a flow, whatever the packet's addresses: fields that depend on where it was seen and on what
@@ -110,6 +119,9 @@ export class EncoderPlan {
   /** By shape × 256 + state, then by summary. */
   readonly #tails: ((Tail | undefined)[] | undefined)[] = new Array(DENSE_SHAPES * 256).fill(undefined);
   readonly #rareTails = new Map<number, Map<number, Tail>>();
+  /** Responses of stored messages, by slot. */
+  readonly #messages: { readonly flow: Flow; readonly bytes: Uint8Array }[] = [];
+  #messageBytes = 0;
   /** How many tails and ends are kept. */
   #kept = 0;
   #keptEnds = 0;
@@ -167,6 +179,23 @@ export class EncoderPlan {
     if (shape >= DENSE_SHAPES || summary >= DENSE_SUMMARIES) return this.#rareTail(shape, state, summary);
     const bySummary = this.#tails[(shape << 8) | state] ??= new Array(DENSE_SUMMARIES).fill(undefined);
     return bySummary[summary] ??= this.#makeTail(shape, state, summary);
+  }
+
+  /** Response of a stored message, if it is kept. */
+  message(slot: number, flow: Flow): Uint8Array | undefined {
+    const known = this.#messages[slot];
+    return known !== undefined && known.flow === flow ? known.bytes : undefined;
+  }
+
+  /** Keeps the response of a stored message; not if it would crowd out many others. */
+  keepMessage(slot: number, flow: Flow, bytes: Uint8Array): void {
+    if (bytes.length > MAX_MESSAGE_BYTES / 64) return;
+    this.#messageBytes += bytes.length;
+    if (this.#messageBytes > MAX_MESSAGE_BYTES) {
+      this.#messages.length = 0;
+      this.#messageBytes = bytes.length;
+    }
+    this.#messages[slot] = { flow, bytes };
   }
 
   #rareTail(shape: number, state: number, summary: number): Tail {

@@ -163,6 +163,20 @@ Deno.test("messages and lost events are framed, masked as a record is, lost even
   assert.equal(encoder.encodeFrame(view, new Uint8Array(10), 0), -1);
 });
 
+Deno.test("a replayed flow is encoded once for each mask, and never shown for another in its slot", () => {
+  const { store, view, context } = fixture({ capacity: 2 });
+  const encoder = new FlowEncoder(context);
+  const out = new Uint8Array(4096);
+  const mask = compileFieldMask(["uuid"]);
+  for (let i = 0; i < 6; i++) {
+    view.moveTo(store.pushMessage(create(FlowSchema, { uuid: `u${i}`, Summary: "s" })));
+    for (const used of [undefined, mask, undefined, mask]) {
+      const response = readFrame(out, 0, encoder.encodeFrame(view, out, 0, used));
+      assert.deepEqual(json(response), json(toResponse(view, used)));
+    }
+  }
+});
+
 Deno.test("a TCP report reads as Hubble's JSON with Retina's extension", () => {
   const { push, context, interfaces } = fixture();
   interfaces.set(7, "eth0");
