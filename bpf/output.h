@@ -68,8 +68,21 @@ struct {
 	__uint(max_entries, 8 << 20);
 } EVENTS SEC(".maps");
 
+/*
+ * While the ring is full every packet that is due tries again. The positions
+ * are read first: bpf_ringbuf_reserve takes a lock that all CPUs would meet at.
+ */
+static __always_inline int is_ring_full(void)
+{
+	__u64 taken = bpf_ringbuf_query(&EVENTS, BPF_RB_AVAIL_DATA);
+
+	return taken + BPF_RINGBUF_HDR_SZ + sizeof(struct event_record) > bpf_ringbuf_query(&EVENTS, BPF_RB_RING_SIZE);
+}
+
 static __always_inline struct event_record *event_reserve(int has_ethernet)
 {
+	if (is_ring_full())
+		return 0;
 	if (has_ethernet)
 		return bpf_ringbuf_reserve(&EVENTS, sizeof(struct event_record), 0);
 	return bpf_ringbuf_reserve(&EVENTS, sizeof(struct packet_event), 0);
