@@ -140,8 +140,8 @@ for (const transport of TRANSPORTS) {
 async function flood(request: RunRequest): Promise<void> {
   const worker = new Worker(import.meta.resolve("./run_worker.ts"), { type: "module" });
   try {
-    await new Promise((resolve, reject) => {
-      worker.onmessage = resolve;
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = ({ data }) => data === "done" && resolve();
       worker.onerror = reject;
       worker.postMessage(request);
     });
