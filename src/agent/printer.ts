@@ -1,6 +1,5 @@
-import { compactLine } from "../flow/compact.ts";
+import { compactViewLine } from "../flow/compact.ts";
 import type { FlowStore } from "../flow/store.ts";
-import { toResponse } from "../flow/to_flow.ts";
 import { FlowView, type RecordContext } from "../flow/view.ts";
 
 /** Flows printed in one turn of the event loop: a few milliseconds of work. */
@@ -26,7 +25,7 @@ export async function printFlows(
       position = store.oldest;
     }
     const end = Math.min(store.head, position + TURN);
-    for (; position < end; position++) text += `${compactLine(toResponse(view.moveTo(position)))}\n`;
+    for (; position < end; position++) text += `${compactViewLine(view.moveTo(position))}\n`;
     if (text === "") continue;
     await write(text);
     // A write to a file may end at once: capture gets its turn all the same.

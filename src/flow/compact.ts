@@ -10,6 +10,13 @@ import {
 } from "../../proto/gen/flow/flow_pb.ts";
 import type { GetFlowsResponse } from "../../proto/gen/observer/observer_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Identity } from "../identity/identity.ts";
+import { EVENT, EventFlag, IpProtocol, ReplyState, SlotKind } from "./record.ts";
+import { summaryKey, summaryText } from "./summary.ts";
+import { addressText } from "./text.ts";
+import { toResponse } from "./to_flow.ts";
+import { TRACE_SUB_TYPE } from "./trace.ts";
+import type { FlowView } from "./view.ts";
 
 /**
  * A response as one line, in the form of `hubble observe`'s compact output: time, source, arrow, destination, type,
@@ -22,12 +29,47 @@ export function compactLine(response: GetFlowsResponse): string | undefined {
   return undefined;
 }
 
+/**
+ * The line of a stored flow or lost event, as {@link compactLine} would print its response; of a record without building
+ * the message, which is ten times faster.
+ */
+export function compactViewLine(view: FlowView): string | undefined {
+  if (view.kind !== SlotKind.RECORD) return compactLine(toResponse(view));
+  const { u8, u16, at } = view;
+  const ipVersion = u8[at + EVENT.ip_version], protocol = u8[at + EVENT.protocol];
+  const hasPorts = (protocol === IpProtocol.TCP || protocol === IpProtocol.UDP || protocol === IpProtocol.SCTP) &&
+    (u8[at + EVENT.event_flags] & EventFlag.FRAGMENT) === 0;
+  const end = (identity: Identity, address: number, port: number) => {
+    const text = portText(hasPorts ? u16[(at + port) >>> 1] : 0);
+    return `${withPort(identityName(identity) ?? addressText(u8, at + address, ipVersion), text)} ${
+      identityText(identity.numeric)
+    }`;
+  };
+  const from = end(view.sourceIdentity(), EVENT.src_addr, EVENT.src_port);
+  const to = end(view.destinationIdentity(), EVENT.dst_addr, EVENT.dst_port);
+  const reply = u8[at + EVENT.is_reply];
+  const isReply = reply === ReplyState.YES ? true : reply === ReplyState.NO ? false : undefined;
+  const type = TRACE_POINTS[TRACE_SUB_TYPE[u8[at + EVENT.observation_point] & 3]];
+  return `${clockText(view.seconds(), view.nanos())}: ${arrowText(from, to, isReply)} ${type} FORWARDED (${
+    summaryText(summaryKey(u8, u16, at))
+  })`;
+}
+
+/** Pod, else service, else names of an identity; undefined when it has none. */
+function identityName({ namespace, pod, service, names }: Identity): string | undefined {
+  const name = pod || service;
+  if (name !== "") return namespace === "" ? name : `${namespace}/${name}`;
+  return names.length > 0 ? names.join(",") : undefined;
+}
+
+function arrowText(from: string, to: string, isReply: boolean | undefined): string {
+  return isReply === undefined ? `${from} <> ${to}` : isReply ? `${to} <- ${from}` : `${from} -> ${to}`;
+}
+
 function flowText(flow: Flow): string {
-  const isReply = flow.isReply;
-  const from = `${hostText(flow, "source")} ${identityText(flow.source)}`;
-  const to = `${hostText(flow, "destination")} ${identityText(flow.destination)}`;
-  const ends = isReply === undefined ? `${from} <> ${to}` : isReply ? `${to} <- ${from}` : `${from} -> ${to}`;
-  return `${ends} ${typeText(flow)} ${verdictText(flow)} (${flow.Summary})`;
+  const from = `${hostText(flow, "source")} ${identityText(flow.source?.identity ?? 0)}`;
+  const to = `${hostText(flow, "destination")} ${identityText(flow.destination?.identity ?? 0)}`;
+  return `${arrowText(from, to, flow.isReply)} ${typeText(flow)} ${verdictText(flow)} (${flow.Summary})`;
 }
 
 function lostText({ source, numEventsLost, cpu, first, last }: LostEvent): string {
@@ -40,8 +82,11 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 /** `Jan _2 15:04:05.000` in UTC, as Hubble prints it; `N/A` without a time. */
 function timeText(time: Timestamp | undefined): string {
-  if (time === undefined) return "N/A";
-  const date = new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1e6));
+  return time === undefined ? "N/A" : clockText(Number(time.seconds), time.nanos);
+}
+
+function clockText(seconds: number, nanos: number): string {
+  const date = new Date(seconds * 1000 + Math.floor(nanos / 1e6));
   if (Number.isNaN(date.getTime())) return "N/A";
   const clock = date.toISOString().slice(date.toISOString().indexOf("T") + 1, -1);
   return `${MONTHS[date.getUTCMonth()]} ${String(date.getUTCDate()).padStart(2)} ${clock}`;
@@ -54,7 +99,10 @@ function hostText(flow: Flow, side: "source" | "destination"): string {
   const service = side === "source" ? flow.sourceService : flow.destinationService;
   const names = side === "source" ? flow.sourceNames : flow.destinationNames;
   const name = nameText(endpoint, service, names) ?? flow.IP[side];
-  const port = portText(flow, side);
+  return withPort(name, portText(portOf(flow, side)));
+}
+
+function withPort(name: string, port: string): string {
   if (port === "") return name;
   return `${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
@@ -68,10 +116,13 @@ function nameText(endpoint: Endpoint | undefined, service: Service | undefined, 
   return names.length > 0 ? names.join(",") : undefined;
 }
 
-function portText(flow: Flow, side: "source" | "destination"): string {
+function portOf(flow: Flow, side: "source" | "destination"): number {
   const l4 = flow.l4?.protocol;
-  if (l4?.case !== "TCP" && l4?.case !== "UDP" && l4?.case !== "SCTP") return "";
-  const port = side === "source" ? l4.value.sourcePort : l4.value.destinationPort;
+  if (l4?.case !== "TCP" && l4?.case !== "UDP" && l4?.case !== "SCTP") return 0;
+  return side === "source" ? l4.value.sourcePort : l4.value.destinationPort;
+}
+
+function portText(port: number): string {
   return port === 0 ? "" : String(port);
 }
 
@@ -90,8 +141,7 @@ const RESERVED = [
   "world-ipv6",
 ];
 
-function identityText(endpoint: Endpoint | undefined): string {
-  const identity = endpoint?.identity ?? 0;
+function identityText(identity: number): string {
   return identity < RESERVED.length ? `(${RESERVED[identity]})` : `(ID:${identity})`;
 }
 

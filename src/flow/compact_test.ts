@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { FlowSchema, LostEventSource, Verdict } from "../../proto/gen/flow/flow_pb.ts";
+import { FlowSchema, LostEventSchema, LostEventSource, Verdict } from "../../proto/gen/flow/flow_pb.ts";
 import { GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
-import { compactLine } from "./compact.ts";
+import fc from "fast-check";
+import { compactLine, compactViewLine } from "./compact.ts";
+import { arbitraryEvent, arbitraryIdentity, event, fixture } from "./test_support.ts";
+import { toResponse } from "./to_flow.ts";
 
 const time = { seconds: 1_767_323_045n, nanos: 6_999_999 };
 const tcp = { protocol: { case: "TCP" as const, value: { sourcePort: 40_000, destinationPort: 80 } } };
@@ -92,4 +95,24 @@ Deno.test("compactLine() has no line for node status, and survives a missing tim
   assert.equal(status, undefined);
   const flow = compactLine(create(GetFlowsResponseSchema, { responseTypes: { case: "flow", value: {} } }));
   assert.match(flow!, /^N\/A: /);
+});
+
+Deno.test("compactViewLine() prints a record as compactLine() prints its message", () => {
+  const { push } = fixture({ capacity: 2 });
+  const wall = fc.tuple(fc.integer({ min: 0, max: 0xffffffff }), fc.nat(999_999_999));
+  fc.assert(
+    fc.property(arbitraryEvent, arbitraryIdentity, arbitraryIdentity, wall, (fields, source, destination, wall) => {
+      const view = push(event(fields), { source, destination, wall });
+      assert.equal(compactViewLine(view), compactLine(toResponse(view)));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("compactViewLine() prints messages and losses too", () => {
+  const { store, view } = fixture();
+  view.moveTo(store.pushMessage(create(FlowSchema, { ...base, uuid: "u" })));
+  assert.equal(compactViewLine(view), compactLine(toResponse(view)));
+  view.moveTo(store.pushLost(create(LostEventSchema, { source: 3, numEventsLost: 5n }), 60, 0));
+  assert.equal(compactViewLine(view), "Jan  1 00:01:00.000: EVENTS LOST: HUBBLE_RING_BUFFER 5");
 });
