@@ -11,5 +11,8 @@ Deno.test("explain() tells what to do when denort cannot be fetched", () => {
 });
 
 Deno.test("explain() keeps other errors as they are", () => {
-  assert.equal(explain("retina-agent", "error: TS2322\n"), "Failed to compile retina-agent\nerror: TS2322");
+  assert.equal(
+    explain("retina-agent", "error: TS2322\n\nStack backtrace:\n   0: <unknown>\n"),
+    "Failed to compile retina-agent\nerror: TS2322",
+  );
 });
