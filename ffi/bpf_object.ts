@@ -6,6 +6,7 @@ import { BpfProgram } from "./bpf_program.ts";
 import { Btf } from "./btf.ts";
 import { libbpf } from "./libbpf.ts";
 import { CStruct } from "./struct.ts";
+import { withoutSignals } from "./system.ts";
 
 type ObjectPointer = Deno.PointerObject<"bpf_object">;
 type MapPointer = Deno.PointerObject<"bpf_map">;
@@ -125,7 +126,8 @@ export class BpfObject implements Disposable {
    */
   load(): this {
     withLibbpfLog((log) => {
-      const result = libbpf().bpf_object__load(this.#open());
+      const pointer = this.#open();
+      const result = withoutSignals(() => libbpf().bpf_object__load(pointer));
       if (result < 0) check(`Load BPF object ${this.name}`, result, log());
     }, VERIFIER_LOG_CAPACITY);
     this.#loaded = true;

@@ -70,6 +70,15 @@ const symbols = {
     ],
     result: "i64", // long
   },
+  // signal.h
+  pthread_sigmask: {
+    parameters: [
+      "i32", // int how
+      "buffer", // const sigset_t *set
+      "buffer", // sigset_t *oldset
+    ],
+    result: "i32",
+  },
   // sys/resource.h
   prlimit64: {
     parameters: [

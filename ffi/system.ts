@@ -79,6 +79,25 @@ export function interfaceIndex(name: string): number {
   return libc().if_nametoindex(toCString(name));
 }
 
+const SIG_SETMASK = 2;
+/** Size of glibc's sigset_t. */
+const SIGSET_SIZE = 128;
+
+/**
+ * Runs a function while this thread takes no signals; they come afterwards.
+ *
+ * For system calls that give up when a signal is pending, as the verifier does: V8's profiler sends a thousand a second.
+ */
+export function withoutSignals<T>(run: () => T): T {
+  const before = new Uint8Array(SIGSET_SIZE);
+  libc().pthread_sigmask(SIG_SETMASK, new Uint8Array(SIGSET_SIZE).fill(0xff), before);
+  try {
+    return run();
+  } finally {
+    libc().pthread_sigmask(SIG_SETMASK, before, null);
+  }
+}
+
 const RLIMIT_NOFILE = 7;
 
 /**

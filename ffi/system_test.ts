@@ -10,6 +10,7 @@ import {
   parseCpuList,
   raiseFileLimit,
   wallOffsetNanos,
+  withoutSignals,
 } from "./system.ts";
 
 libc();
@@ -48,4 +49,20 @@ Deno.test("raiseFileLimit() makes the soft limit the hard one", () => {
   const hard = Number(limits()?.[2]);
   assert.equal(raiseFileLimit(), hard);
   assert.equal(Number(limits()?.[1]), hard);
+});
+
+Deno.test("withoutSignals() blocks every signal that can be blocked, and gives the mask back", () => {
+  const blocked = () => /^SigBlk:\s+([0-9a-f]+)/m.exec(Deno.readTextFileSync("/proc/thread-self/status"))?.[1];
+  const before = blocked();
+  const during = withoutSignals(() => BigInt(`0x${blocked()}`));
+  const [SIGINT, SIGPROF, SIGTERM] = [2, 27, 15];
+  for (const signal of [SIGINT, SIGPROF, SIGTERM]) {
+    assert.equal((during >> BigInt(signal - 1)) & 1n, 1n, `signal ${signal}`);
+  }
+  assert.equal(blocked(), before);
+  assert.throws(() =>
+    withoutSignals(() => {
+      throw new Error("no");
+    }), /^Error: no$/);
+  assert.equal(blocked(), before);
 });
