@@ -31,7 +31,7 @@ export function compactLine(response: GetFlowsResponse): string | undefined {
 
 /**
  * The line of a stored flow or lost event, as {@link compactLine} would print its response; of a record without building
- * the message, which is ten times faster.
+ * the message, which is several times faster.
  */
 export function compactViewLine(view: FlowView): string | undefined {
   if (view.kind !== SlotKind.RECORD) return compactLine(toResponse(view));

@@ -137,6 +137,32 @@ Deno.test("a slot's identity index that is used again shows the new identity", (
   }
 });
 
+Deno.test("a number of the interface table that is used again shows the new name", () => {
+  const { push, context } = fixture();
+  let name = "vethold";
+  const encoder = new FlowEncoder({ ...context, interfaceName: () => name });
+  const out = new Uint8Array(4096);
+  const view = push(event({ ifindex: 4 }));
+  for (name of ["vethold", "vethnew"]) {
+    const { value } = readFrame(out, 0, encoder.encodeFrame(view, out, 0)).responseTypes;
+    assert.equal(value?.$typeName === "flow.Flow" && value.interface?.name, name);
+  }
+});
+
+Deno.test("more kinds of packet than are kept are encoded right all the same", () => {
+  const { push, context } = fixture();
+  const encoder = new FlowEncoder(context);
+  const out = new Uint8Array(4096);
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 5000; i++) {
+      const fields = { protocol: IpProtocol.TCP, tcp_flags: i & 511, traffic_direction: i % 3, is_reply: (i >> 9) % 3 };
+      const view = push(event({ ...fields, observation_point: (i >> 11) & 3, vlan_id: i % 7 }));
+      const end = encoder.encodeFrame(view, out, 0);
+      if (i % 100 === 0) assert.deepEqual(json(readFrame(out, 0, end)), json(toResponse(view)));
+    }
+  }
+});
+
 Deno.test("messages and lost events are framed, masked as a record is, lost events never", () => {
   const { store, view, context } = fixture();
   const encoder = new FlowEncoder(context);
