@@ -42,8 +42,10 @@ await inNetworkNamespace(async () => {
   console.log(
     `start: ${
       (performance.now() - started).toFixed(0)
-    } ms to load and to attach to ${values.pods} pods and a host device`,
+    } ms to load, and to attach to a host device and the first of ${values.pods} pods`,
   );
+  while (plugin.stats()?.interfaces.some(({ attached }) => !attached)) await sleep(10);
+  console.log(`all attached after ${(performance.now() - started).toFixed(0)} ms`);
   await sleep(1000);
   const before = cpuSeconds(Deno.pid);
   await sleep(seconds * 1000);
@@ -63,7 +65,9 @@ await inNetworkNamespace(async () => {
   console.log(
     `delay: p50 ${at(0.5)} ms, p90 ${at(0.9)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms of ${delays.length} events`,
   );
+  const stopping = performance.now();
   await plugin.stop();
+  console.log(`stop: ${(performance.now() - stopping).toFixed(0)} ms`);
 }, lab.node.path);
 
 function sleep(milliseconds: number): Promise<void> {

@@ -122,7 +122,7 @@ export class Packetparser implements Plugin {
     const { reader, watcher, programs } = this.#running;
     const states = watcher.states();
     const attached = states.filter((state) => state.attached).length;
-    const problems = states.filter((state) => !state.attached)
+    const problems = states.filter((state) => !state.attached && state.failures > 0)
       .map((state) => `${state.name}: not attached after ${state.failures} tries: ${state.error ?? "unknown reason"}`);
     if (reader.stalled) {
       const seconds = Math.round(reader.stalledMs / 1000);

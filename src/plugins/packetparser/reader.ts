@@ -20,8 +20,8 @@ export interface RingReaderOptions {
   readonly sink: RecordConsumer;
   /** Wall time − the clock of the records, in nanoseconds. */
   readonly wallOffset: () => bigint;
-  /** Called at each turn of the timer. A wake-up costs a hundred times what a poll costs, so who polls as well does it here. */
-  readonly alongside?: () => void;
+  /** Called at each turn of the timer. A wake-up costs a hundred times what a poll costs, so who polls as well does it here. Returns whether it wants another turn at once. */
+  readonly alongside?: () => boolean;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
 }
@@ -36,7 +36,7 @@ export class RingReader {
   readonly #ring: RecordRing;
   readonly #sink: RecordConsumer;
   readonly #wallOffset: () => bigint;
-  readonly #alongside: () => void;
+  readonly #alongside: () => boolean;
   readonly #now: () => number;
   readonly #push: (u32: Uint32Array, at: number, length: number) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -50,7 +50,7 @@ export class RingReader {
     this.#ring = options.ring;
     this.#sink = options.sink;
     this.#wallOffset = options.wallOffset;
-    this.#alongside = options.alongside ?? (() => {});
+    this.#alongside = options.alongside ?? (() => false);
     this.#now = options.now ?? (() => performance.now());
     // One function for all polls: a closure made per poll would be optimised anew each time.
     const sink = options.sink;
@@ -110,8 +110,8 @@ export class RingReader {
     this.#timer = setTimeout(() => {
       // The next turn is set first: an error in this one goes to the agent, which decides, and the ring is not left unread meanwhile.
       this.#schedule(IDLE_PAUSE_MS);
-      const next = this.poll();
-      this.#alongside();
+      const pause = this.poll();
+      const next = this.#alongside() ? 0 : pause;
       if (this.#timer === undefined || next === IDLE_PAUSE_MS) return;
       clearTimeout(this.#timer);
       this.#schedule(next);

@@ -12,6 +12,12 @@ const RESYNC_INTERVAL_MS = 60_000;
 /** Addresses and routes are not followed; they are listed again at most this often when interfaces change. */
 const FACTS_INTERVAL_MS = 1000;
 
+/**
+ * Time for attaching within one turn, and at start. The kernel waits for a grace period of RCU at each attachment by TCX, some
+ * milliseconds; a node with hundreds of pods shall be ready before the last of them is attached, and read events meanwhile.
+ */
+const TURN_BUDGET_MS = 20;
+const START_BUDGET_MS = 300;
 /** Pause before a socket that broke is made anew. */
 const REOPEN_INTERVAL_MS = 1000;
 
@@ -66,7 +72,8 @@ export class InterfaceWatcher {
   }
 
   /**
-   * Attaches to what is there; from then on {@link poll} follows changes. It is for the caller to call it some times in 100 ms.
+   * Attaches to what is there, if that does not take long; from then on {@link poll} goes on and follows changes. It is for the caller
+   * to call it some times in 100 ms.
    *
    * @throws {Error} when an interface that was named is not there, or the kernel refuses to attach to it.
    */
@@ -74,6 +81,7 @@ export class InterfaceWatcher {
     this.#monitor = this.#options.network.monitor();
     this.#resync();
     this.#checkNamed();
+    this.#attachDue(START_BUDGET_MS);
   }
 
   /** Detaches everything. Stopping twice is harmless. */
@@ -94,8 +102,12 @@ export class InterfaceWatcher {
     return this.#watched.has(ifindex);
   }
 
-  /** Takes the kernel's changes in (a microsecond when there are none), lists everything again when that is due, tries again what failed. */
-  poll(): void {
+  /**
+   * Takes the kernel's changes in (a microsecond when there are none), lists everything again when that is due, attaches what is due.
+   *
+   * @returns whether there is more to attach at once
+   */
+  poll(): boolean {
     const changes = this.#takeChanges();
     const now = this.#now();
     if (changes.overrun || now >= this.#resyncDue) {
@@ -104,9 +116,18 @@ export class InterfaceWatcher {
       for (const change of changes.changes) this.#take(change);
       this.#reconcile();
     }
+    return this.#attachDue(TURN_BUDGET_MS);
+  }
+
+  /** Attaches what is due, one at least, until the time is over. Returns whether some are left. */
+  #attachDue(budgetMs: number): boolean {
+    const now = this.#now();
     for (const watched of this.#watched.values()) {
-      if (!watched.attached && now >= watched.retryAt) this.#attach(watched);
+      if (watched.attached || now < watched.retryAt) continue;
+      if (this.#now() - now > budgetMs) return true;
+      this.#attach(watched);
     }
+    return false;
   }
 
   #takeChanges(): LinkChanges {
@@ -199,7 +220,6 @@ export class InterfaceWatcher {
       watched = new WatchedInterface(link.index, link.name, role);
       this.#watched.set(link.index, watched);
       this.#options.names.set(link.index, link.name);
-      this.#attach(watched);
     } else if (watched.name !== link.name) {
       watched.name = link.name;
       this.#options.names.set(link.index, link.name);
@@ -248,8 +268,10 @@ export class InterfaceWatcher {
           `Cannot watch interface ${JSON.stringify(name)}: there is none of that name, expected one of ${names}`,
         );
       }
-      const error = this.#watched.get(link.index)?.error;
-      if (error !== undefined) throw error;
+      const watched = this.#watched.get(link.index);
+      if (watched === undefined || watched.attached) continue; // it is down, or named twice
+      this.#attach(watched);
+      if (watched.error !== undefined) throw watched.error;
     }
   }
 }

@@ -23,6 +23,7 @@ function setUp(wanted: Partial<Wanted> = { podLevel: true }) {
     refuse: new Set<number>(),
     vanished: new Set<number>(),
     now: 0,
+    attachMs: 0,
     attached: [] as { ifindex: number; alive: boolean }[],
     monitors: 0,
     names: new Map<number, string>(),
@@ -48,6 +49,7 @@ function setUp(wanted: Partial<Wanted> = { podLevel: true }) {
     },
   };
   const attach = (ifindex: number): TcAttachment[] => {
+    kernel.now += kernel.attachMs;
     if (kernel.vanished.has(ifindex)) throw new LibbpfError("Attach", 19);
     if (kernel.refuse.has(ifindex)) throw new Error(`refused ${ifindex}`);
     const entry = { ifindex, alive: true };
@@ -194,6 +196,23 @@ Deno.test("InterfaceWatcher tries again with a growing pause, and tells why it f
   assert.deepEqual(watcher.states().find((state) => state.ifindex === 5), {
     ...{ ifindex: 5, name: "veth5", point: "endpoint", attached: true, failures: 0 },
   });
+  watcher.stop();
+});
+
+Deno.test("InterfaceWatcher attaches hundreds of pods in turns", () => {
+  const { kernel, watcher, on } = setUp({ podLevel: true, extraInterfaces: ["veth400"] });
+  kernel.links = Array.from({ length: 401 }, (_, index) => veth(index + 1));
+  kernel.attachMs = 10;
+  watcher.start();
+  assert.ok(on().length > 20 && on().length < 50, `${on().length} at start`);
+  assert.ok(on().includes(400), "what was named is attached first");
+  const before = on().length;
+  assert.equal(watcher.poll(), true);
+  assert.equal(on().length, before + 3, "20 ms, and the one that goes over");
+  let turns = 1;
+  while (watcher.poll()) turns++;
+  assert.equal(on().length, 401);
+  assert.ok(turns > 100);
   watcher.stop();
 });
 
