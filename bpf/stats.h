@@ -9,8 +9,8 @@
  *           + NOT_IP + L2_TRUNCATED + L3_TRUNCATED + L4_TRUNCATED
  *           + BAD_HEADER + TOO_MANY_HEADERS    ignored
  *           + UNTRACKED_LOST                   gone: not tracked and the ring full
- *           + held back                        in the counters of a CONNTRACK entry,
- *                                              until an event of its direction takes them along
+ *           + held back                        told by a later event of the direction, or
+ *                                              still in the counters of a CONNTRACK entry
  */
 #ifndef RETINA_STATS_H
 #define RETINA_STATS_H
