@@ -28,8 +28,20 @@ export class BufferPool {
   }
 }
 
-/** Sends what `reader` reads until it is done or the call is over. Does not finish the call. */
-export async function streamFlows(call: Call, reader: FlowReader, store: FlowStore, pool: BufferPool): Promise<void> {
+/** The part of a {@link Call} that streams of flows need. */
+export type FlowCall = Pick<Call, "write" | "finished" | "signal">;
+
+/**
+ * Sends what `reader` reads until it is done or the call is over. Does not finish the call. While there is no room for another
+ * write nothing is read: the reader is then overtaken, and says so.
+ */
+export async function streamFlows(
+  call: FlowCall,
+  reader: FlowReader,
+  store: FlowStore,
+  pool: BufferPool,
+  turns: Turns,
+): Promise<void> {
   const writes = new Writes(call, pool);
   let size = BUFFER_SIZE;
   while (!call.finished) {
@@ -39,7 +51,23 @@ export async function streamFlows(call: Call, reader: FlowReader, store: FlowSto
     if (progress === "done") return await writes.settled();
     size = progress === "grow" ? size * 2 : BUFFER_SIZE;
     if (progress === "idle") await newFlows(store, reader.lostDue, call.signal);
-    else if (progress === "more") await writes.turn();
+    else await turns.next();
+    await writes.room();
+  }
+}
+
+/** How long all streams together may work before the event loop gets its turn, in milliseconds. */
+const TURN_MS = 1;
+
+/** Shares the event loop between all streams and everybody else, the ring reader above all. */
+export class Turns {
+  #began = -Infinity;
+
+  /** Resolves at once while there is time left, else in the next turn of the event loop. */
+  async next(): Promise<void> {
+    if (performance.now() - this.#began < TURN_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#began = performance.now();
   }
 }
 
@@ -48,7 +76,7 @@ class Writes {
   #flights = 0;
   #landed: (() => void) | undefined;
 
-  constructor(readonly call: Call, readonly pool: BufferPool) {}
+  constructor(readonly call: FlowCall, readonly pool: BufferPool) {}
 
   send(buffer: Uint8Array, length: number): void {
     const copied = length <= COPY_LIMIT;
@@ -63,9 +91,8 @@ class Writes {
     });
   }
 
-  /** Gives the event loop (the ring reader above all) a turn, and waits until there is room for another write. */
-  async turn(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+  /** Waits until another write may be sent. */
+  async room(): Promise<void> {
     while (this.#flights >= MAX_FLIGHTS) await this.#landing();
   }
 

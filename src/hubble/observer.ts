@@ -16,7 +16,7 @@ import { type AgentEventLog, agentEvents } from "./agent_events.ts";
 import { flowQuery } from "./flow_query.ts";
 import { FlowReader, systemClock } from "./flow_reader.ts";
 import { flowRate } from "./flow_rate.ts";
-import { BufferPool, streamFlows } from "./flow_stream.ts";
+import { BufferPool, streamFlows, Turns } from "./flow_stream.ts";
 import type { Call } from "./grpc/call.ts";
 import { decodeRequest, type GrpcRouter } from "./grpc/router.ts";
 import { NamespaceTracker } from "./namespaces.ts";
@@ -49,16 +49,18 @@ export function registerObserver(router: GrpcRouter, context: ObserverContext): 
   const { record: { nodeName } } = context;
   const namespaces = new NamespaceTracker(context.store);
   const readers = new Set<FlowReader>();
-  const pool = new BufferPool();
-  const encoder = new FlowEncoder(context.record);
   const view = new FlowView(context.store, context.record);
   let overtaken = 0;
-  const onOvertaken = (events: number) => overtaken += events;
+  const streams: StreamContext = {
+    ...context,
+    encoder: new FlowEncoder(context.record),
+    pool: new BufferPool(),
+    turns: new Turns(),
+    readers,
+    onOvertaken: (events) => overtaken += events,
+  };
   router
-    .stream(
-      Observer.method.getFlows,
-      (call, message) => getFlows({ ...context, encoder, pool, readers, onOvertaken }, call, message),
-    )
+    .stream(Observer.method.getFlows, (call, message) => getFlows(streams, call, message))
     .messages(
       Observer.method.getAgentEvents,
       (request, call) => agentEvents(context.agentEvents, request, nodeName, call.signal),
@@ -90,12 +92,13 @@ export function registerObserver(router: GrpcRouter, context: ObserverContext): 
 interface StreamContext extends ObserverContext {
   readonly encoder: FlowEncoder;
   readonly pool: BufferPool;
+  readonly turns: Turns;
   readonly readers: Set<FlowReader>;
   readonly onOvertaken: (events: number) => void;
 }
 
 async function getFlows(
-  { store, record, encoder, pool, readers, onOvertaken }: StreamContext,
+  { store, record, encoder, pool, turns, readers, onOvertaken }: StreamContext,
   call: Call,
   message: Uint8Array,
 ): Promise<void> {
@@ -111,7 +114,7 @@ async function getFlows(
   call.open();
   readers.add(reader);
   try {
-    await streamFlows(call, reader, store, pool);
+    await streamFlows(call, reader, store, pool, turns);
   } finally {
     readers.delete(reader);
   }
