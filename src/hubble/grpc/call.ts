@@ -6,6 +6,8 @@ import { parseTimeout, type StatusCode, statusTrailers } from "./status.ts";
 
 /** How long a finished call may take to flush what it has written before its stream is reset, in milliseconds. */
 const FLUSH_MS = 1000;
+/** How long a request may take to arrive, in milliseconds. Hubble's are one message of some hundred bytes. */
+export const REQUEST_MS = 30_000;
 /** setTimeout() takes at most 2^31 − 1 milliseconds; a longer deadline is as good as none. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -77,7 +79,7 @@ export class Call {
    * @throws ConnectError when the message is too large, truncated, or in an encoding that this server does not know; when the
    * deadline or the peer ends the call first.
    */
-  request(maxBytes: number): Promise<Uint8Array> {
+  request(maxBytes: number, requestMs = REQUEST_MS): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const encoding = String(this.headers["grpc-encoding"] ?? "identity");
       if (encoding !== "identity" && encoding !== "gzip") {
@@ -113,7 +115,12 @@ export class Call {
         done();
         reject(new ConnectError("Call ended before its request was read", Code.Canceled));
       };
+      const late = setTimeout(() => {
+        done();
+        reject(new ConnectError(`Request was not complete after ${requestMs / 1000} s`, Code.DeadlineExceeded));
+      }, requestMs);
       const done = () => {
+        clearTimeout(late);
         this.#stream.off("data", onData).off("end", onEnd);
         this.signal.removeEventListener("abort", onAbort);
         // What follows the message is read and dropped, so that the stream can end.

@@ -21,6 +21,8 @@ export type StreamHandler = (call: Call, message: Uint8Array) => Promise<void> |
 export interface RouterOptions {
   /** Largest accepted request message, in bytes. */
   readonly maxMessageBytes: number;
+  /** How long a request may take to arrive, in milliseconds; {@link REQUEST_MS} by default. */
+  readonly requestMs?: number;
   /** Sent with every response. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -100,7 +102,7 @@ export class GrpcRouter {
     }
     const unary = this.#unary.get(path);
     if (unary !== undefined) {
-      void serveUniversal(unary, stream, headers, this.options.headers);
+      void serveUniversal(unary, stream, headers, this.options.headers, this.options.requestMs);
       return;
     }
     if (grpc) new Call(stream, headers, this.options.headers).finish(Code.Unimplemented, this.#unknown(path));
@@ -115,7 +117,7 @@ export class GrpcRouter {
       this.#ended();
     });
     try {
-      const message = await call.request(this.options.maxMessageBytes);
+      const message = await call.request(this.options.maxMessageBytes, this.options.requestMs);
       await handler(call, message);
     } catch (error) {
       call.fail(error);

@@ -19,7 +19,7 @@ type Watch = (service: string, call: Call) => AsyncIterable<number>;
 
 /** Serves a Health of which Check answers 1 (or fails for the service "bad") and Watch what `watch` yields. */
 async function withServer(watch: Watch, run: (session: ClientHttp2Session, router: GrpcRouter) => Promise<void>) {
-  const router = new GrpcRouter({ maxMessageBytes: 1000, headers: { "x-server": "test" } })
+  const router = new GrpcRouter({ maxMessageBytes: 1000, requestMs: 500, headers: { "x-server": "test" } })
     .unary((connect) =>
       connect.rpc(Health.method.check, ({ service }) => {
         if (service === "bad") throw new ConnectError("No such service: 100 %", Code.NotFound);
@@ -173,6 +173,28 @@ Deno.test("GrpcRouter ends a stream whose request never ends at its deadline", a
       headers: { "grpc-timeout": "50m" },
     });
     assert.equal(answer.code, Code.DeadlineExceeded);
+  });
+});
+
+Deno.test("GrpcRouter ends calls whose request does not arrive in time", async () => {
+  await withServer(untilAborted, async (session) => {
+    const half = { body: new Uint8Array([0, 0]), keepOpen: true };
+    const [stream, unary] = await Promise.all([
+      rawCall(session, WATCH, undefined, half),
+      rawCall(session, CHECK, undefined, half),
+    ]);
+    assert.deepEqual([stream.code, stream.message], [Code.DeadlineExceeded, "Request was not complete after 0.5 s"]);
+    assert.equal(unary.reset, 8);
+  });
+});
+
+Deno.test("GrpcRouter lets a stream go on after its request arrived", async () => {
+  await withServer(async function* () {
+    yield 1;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    yield 2;
+  }, async (session) => {
+    assert.deepEqual((await rawCall(session, WATCH)).messages.map(status), [1, 2]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Runs a unary handler of the connect router on an HTTP/2 stream. */
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { ignoreError } from "./call.ts";
+import { ignoreError, REQUEST_MS } from "./call.ts";
 
 /** Answers `stream` with `handler`. Never rejects: a peer that goes away aborts the handler and that is all. */
 export async function serveUniversal(
@@ -9,10 +9,16 @@ export async function serveUniversal(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   extraHeaders: Readonly<Record<string, string>>,
+  timeoutMs = REQUEST_MS,
 ): Promise<void> {
   const abort = new AbortController();
   stream.on("error", ignoreError);
-  stream.on("close", () => abort.abort());
+  // Nothing that is answered here takes long, but the arrival of a request that never ends.
+  const late = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), timeoutMs);
+  stream.on("close", () => {
+    clearTimeout(late);
+    abort.abort();
+  });
   try {
     const response = await handler({
       httpVersion: "2.0",
