@@ -317,6 +317,29 @@ Deno.test("stop() ends followers with UNAVAILABLE after what is stored, and hist
   });
 });
 
+Deno.test("serveHubble() lets a connection have as many calls as it may, and the next when one ends", async () => {
+  await withServer(
+    async ({ session, server }) => {
+      await rawCall(session, FLOWS);
+      const follow = toBinary(GetFlowsRequestSchema, create(GetFlowsRequestSchema, { follow: true }));
+      const ends: (() => void)[] = [];
+      const calls = [1, 2].map(() =>
+        rawCall(session, FLOWS, follow, { with: (stream) => ends.push(() => stream.close(8)) })
+      );
+      let served = false;
+      const third = rawCall(session, FLOWS).then(() => served = true);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.deepEqual([served, server.streams], [false, 2]);
+      ends[0]();
+      await third;
+      ends[1]();
+      await Promise.all(calls);
+    },
+    {},
+    { limits: { maxStreams: 2 } },
+  );
+});
+
 Deno.test("serveHubble() names a taken port", async () => {
   await withServer(async ({ server, flows }) => {
     await assert.rejects(
