@@ -67,12 +67,11 @@ export async function* streamMessages(options: StreamOptions): AsyncGenerator<Ui
       "te": "trailers",
     });
     stream.on("error", fail);
-    session.on("close", () => stream.destroy());
     stopPings = pings(session, options.pingMs, fail);
     const answer = statusOf(stream);
     stream.end(frame(options.request));
     const parser = new FrameParser(options.maxMessage);
-    for await (const chunk of stream) yield* parser.push(chunk);
+    for await (const chunk of chunks(stream, session)) yield* parser.push(chunk);
     if (failure !== undefined) throw failure;
     const problem = answer();
     if (problem !== undefined) throw new Error(problem);
@@ -103,6 +102,36 @@ function connected(socket: Socket, { url, connectMs }: StreamOptions, fail: (err
     socket.once(url.startsWith("https:") ? "secureConnect" : "connect", done);
     socket.once("close", done);
   });
+}
+
+/** A reader this far behind makes the server wait, bytes. */
+const HIGH_WATER = 1 << 20;
+
+/** What arrives on a stream, until it or its connection ends: iterating the stream itself misses the latter. */
+async function* chunks(stream: ClientHttp2Stream, session: ClientHttp2Session): AsyncGenerator<Uint8Array> {
+  const queue: Uint8Array[] = [];
+  let waiting = 0, ended = false, wake = () => {};
+  const end = () => {
+    ended = true;
+    wake();
+  };
+  stream.on("data", (chunk: Uint8Array) => {
+    queue.push(chunk);
+    waiting += chunk.length;
+    if (waiting > HIGH_WATER) stream.pause();
+    wake();
+  });
+  stream.on("close", end);
+  session.on("close", end);
+  for (;;) {
+    const chunk = queue.shift();
+    if (chunk !== undefined) {
+      waiting -= chunk.length;
+      if (waiting < HIGH_WATER / 2) stream.resume();
+      yield chunk;
+    } else if (ended) return;
+    else await new Promise<void>((resolve) => wake = resolve);
+  }
 }
 
 /** Pings for as long as the connection lives; returns how to stop. */

@@ -1,7 +1,7 @@
 const encoder = new TextEncoder();
 
-/** Strings of at most this many UTF-16 units take one length byte in UTF-8. */
-const SHORT = 42;
+/** ASCII texts of at most this many characters take one byte for their length. */
+const SHORT = 127;
 
 /**
  * Writes protobuf messages into one growing buffer. protobuf-es does the same at a tenth of the speed, which matters
@@ -69,16 +69,25 @@ export class ProtoWriter {
     // A UTF-16 unit is at most three bytes of UTF-8.
     this.#reserve(11 + 3 * value.length);
     this.#bytes[this.#end++] = field << 3 | 2;
-    if (value.length <= SHORT) {
-      const { written } = encoder.encodeInto(value, this.#bytes.subarray(this.#end + 1));
-      this.#bytes[this.#end] = written;
-      this.#end += 1 + written;
-      return;
-    }
+    if (value.length <= SHORT && this.#ascii(value)) return;
     const encoded = encoder.encode(value);
     this.#varint(encoded.length);
     this.#bytes.set(encoded, this.#end);
     this.#end += encoded.length;
+  }
+
+  /** Writes a short text, if it is ASCII: several times faster than the encoder, and nearly all names are. */
+  #ascii(value: string): boolean {
+    const bytes = this.#bytes, length = value.length;
+    const at = this.#end + 1;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[at + i] = code;
+    }
+    bytes[this.#end] = length;
+    this.#end = at + length;
+    return true;
   }
 
   /** Opens a message field; what is written until {@link close} is its content. */
