@@ -1,21 +1,19 @@
 /** What a test run cannot make: VLAN tags that the kernel took off, headers in page fragments, devices without a link header. */
 import assert from "node:assert/strict";
 import { interfaceIndex } from "../../ffi/system.ts";
-import { attachLegacy, attachTcx, tcxSupported } from "../../ffi/tc.ts";
 import { inNetworkNamespace, openLibraries as openTestingLibraries, run } from "../../ffi/testing.ts";
 import { IpProtocol, TcpFlag } from "../../src/flow/record.ts";
 import { ebpf, type Need, program, root, testWith } from "../lab/need.ts";
 import { type Bytes, concat, ethernet, EtherType, filler, ipv4, ipv6, tcp, timestampOption, udp } from "../packets.ts";
 import { sleep } from "./conversation.ts";
 import { type Event, expectedEvent, withoutTime } from "./event.ts";
-import { openLibraries, openParser, type Parser, type ProgramName, VARIANTS } from "./parser.ts";
+import { attach, openLibraries, openParser, type Parser, VARIANTS } from "./parser.ts";
 import { packetSocket, tunDevice } from "./raw.ts";
 
 openLibraries();
 openTestingLibraries();
 
 const NEEDS = [root, ebpf, program("ip")];
-const FILTER = { handle: 1, priority: 1 };
 /** Addresses of the frames, apart from whatever else the kernel says on a fresh interface. */
 const SOURCE = "198.51.100.1", DESTINATION = "198.51.100.2";
 
@@ -27,12 +25,6 @@ const tun: Need = () => {
     return "kernel: no /dev/net/tun";
   }
 };
-
-function attach(parser: Parser, name: ProgramName, device: string, direction: "ingress" | "egress"): Disposable {
-  const bpf = parser.program(name);
-  const ifindex = interfaceIndex(device);
-  return tcxSupported(bpf) ? attachTcx(bpf, ifindex, direction) : attachLegacy(bpf, ifindex, direction, FILTER);
-}
 
 /** Two ends of a veth with a large MTU, both up. */
 function makeVeth(): void {

@@ -5,7 +5,8 @@ import { type BpfMap, possibleCpuCount } from "../../ffi/bpf_map.ts";
 import { MappedPerf } from "../../ffi/mapped_perf.ts";
 import { MappedRing } from "../../ffi/mapped_ring.ts";
 import type { RecordRing } from "../../ffi/record_ring.ts";
-import { onlineCpuCount } from "../../ffi/system.ts";
+import { interfaceIndex, onlineCpuCount } from "../../ffi/system.ts";
+import { attachLegacy, attachTcx, type TcDirection, tcxSupported } from "../../ffi/tc.ts";
 import { type Event, readEvent } from "./event.ts";
 
 /** Both variants of the programs: every test runs on both. */
@@ -138,6 +139,14 @@ function readEntries(map: BpfMap): { key: DataView; value: DataView }[] {
     if (map.lookup(key, value)) entries.push({ key: new DataView(key.buffer), value: new DataView(value.buffer) });
     previous = key;
   }
+}
+
+/** Attaches a program to a device of this thread's network namespace, in the way that the kernel has. */
+export function attach(parser: Parser, name: ProgramName, device: string, direction: TcDirection): Disposable {
+  const bpf = parser.program(name);
+  const ifindex = interfaceIndex(device);
+  if (tcxSupported(bpf)) return attachTcx(bpf, ifindex, direction);
+  return attachLegacy(bpf, ifindex, direction, { handle: 1, priority: 1 });
 }
 
 /** Opens the libraries before the tests, which would otherwise be taken for the ones that leak them. */
