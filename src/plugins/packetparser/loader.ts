@@ -66,9 +66,11 @@ export async function loadPrograms(options: PacketparserOptions): Promise<Loaded
     program(name) {
       const known = programs.get(name);
       if (known !== undefined) return known;
-      const later = owned.use(open([name], first.clock));
+      using attempt = new DisposableStack();
+      const later = attempt.use(open([name], first.clock));
       for (const map of SHARED) if (later.mapNames().includes(map)) later.reuseMap(object.map(map));
       const program = later.load().program(name);
+      owned.use(attempt.move());
       programs.set(name, program);
       return program;
     },

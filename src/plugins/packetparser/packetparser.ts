@@ -124,6 +124,10 @@ export class Packetparser implements Plugin {
     const attached = states.filter((state) => state.attached).length;
     const problems = states.filter((state) => !state.attached && state.failures > 0)
       .map((state) => `${state.name}: not attached after ${state.failures} tries: ${state.error ?? "unknown reason"}`);
+    const { corruptions } = programs.ring;
+    if (corruptions > 0) {
+      problems.push(`the content of the event ring made no sense ${corruptions} times and was dropped`);
+    }
     if (reader.stalled) {
       const seconds = Math.round(reader.stalledMs / 1000);
       return {
