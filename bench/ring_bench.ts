@@ -11,7 +11,7 @@ const SIZE = 1 << 20;
 /** A BPF ring that is full of events again before each drain: only the producer's position moves. */
 function bpfRing(): { ring: RecordRing; refill: () => void } {
   const step = (LENGTH + 8 + 7) & ~7;
-  const data = new ArrayBuffer(2 * SIZE);
+  const data = new ArrayBuffer(SIZE);
   const producer = new BigInt64Array(1);
   const ring = new RingBuffer({ consumer: new ArrayBuffer(8), producer: producer.buffer, data });
   const words = new Uint32Array(data);

@@ -17,11 +17,11 @@ export class MappedRing implements RecordRing, Disposable {
     const page = pageSize();
     using stack = new DisposableStack();
     const consumer = stack.use(new Mapping(`ring ${map.name}`, map.fd, 0, page, true));
-    const rest = stack.use(new Mapping(`ring ${map.name}`, map.fd, page, page + 2 * map.maxEntries, false));
+    const rest = stack.use(new Mapping(`ring ${map.name}`, map.fd, page, page + map.maxEntries, false));
     this.#ring = new RingBuffer({
       consumer: consumer.region(0, page),
       producer: rest.region(0, page),
-      data: rest.region(page, 2 * map.maxEntries),
+      data: rest.region(page, map.maxEntries),
     });
     this.#stack.use(stack.move());
   }

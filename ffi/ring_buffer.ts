@@ -1,14 +1,16 @@
 /**
  * Reader of a BPF ring buffer (kernel `Documentation/bpf/ringbuf.rst`) as a pure class over memory.
  *
- * The kernel maps the data twice in a row, so a record that runs over the end is still contiguous. Each record has a header of
- * eight bytes, whose first 32-bit word is the length and two bits:
+ * Each record has a header of eight bytes, whose first 32-bit word is the length and two bits:
  *
  * | bit | meaning |
  * |---|---|
  * | 31 | busy: reserved by a producer that has not finished; nothing behind it can be read yet |
  * | 30 | discard: the producer gave the record up; skip it |
  * | 29..0 | length in bytes, without header and padding |
+ *
+ * The kernel offers the data twice in a row, so that a record over the end is contiguous. Here it is mapped once: the pages of a second
+ * mapping would count as resident memory again, 8 MiB by default, and copying one record in each turn of the ring costs nothing.
  */
 import type { RecordHandler, RecordRing } from "./record_ring.ts";
 
@@ -23,7 +25,7 @@ export interface RingBufferMemory {
   readonly consumer: ArrayBuffer;
   /** Page with the producer's position. */
   readonly producer: ArrayBuffer;
-  /** The data, mapped twice: 2 × size bytes. */
+  /** The data, a power of two of bytes. */
   readonly data: ArrayBuffer;
 }
 
@@ -36,14 +38,16 @@ export class RingBuffer implements RecordRing {
   readonly #words: Int32Array;
   readonly #producer: Int32Array;
   readonly #consumer: BigInt64Array;
+  /** A record that runs over the end, put together. */
+  #wrapped = new Uint32Array(0);
   /** Bytes consumed since the ring was made. A double is exact for 2^53 bytes, some months at 1 GB/s. */
   #position: number;
 
-  /** @throws {RangeError} when the data is not twice a power of two. */
+  /** @throws {RangeError} when the data is not a power of two. */
   constructor(memory: RingBufferMemory) {
-    this.size = memory.data.byteLength / 2;
+    this.size = memory.data.byteLength;
     if (this.size < HEADER_SIZE || !Number.isInteger(Math.log2(this.size))) {
-      throw new RangeError(`Cannot use ${memory.data.byteLength} bytes as ring data: expected twice a power of two`);
+      throw new RangeError(`Cannot use ${memory.data.byteLength} bytes as ring data: expected a power of two`);
     }
     this.#u32 = new Uint32Array(memory.data);
     this.#words = new Int32Array(memory.data);
@@ -80,7 +84,8 @@ export class RingBuffer implements RecordRing {
         consumed += step;
         if ((header & DISCARD) !== 0) continue;
         records++;
-        handler(this.#u32, at + HEADER_SIZE, length);
+        if (at + step <= this.size) handler(this.#u32, at + HEADER_SIZE, length);
+        else handler(this.#join((at + HEADER_SIZE) & mask, length), 0, length);
       }
     } finally {
       if (consumed > 0) {
@@ -89,5 +94,14 @@ export class RingBuffer implements RecordRing {
       }
     }
     return records;
+  }
+
+  #join(at: number, length: number): Uint32Array {
+    const words = (length + 3) >>> 2;
+    if (this.#wrapped.length < words) this.#wrapped = new Uint32Array(words);
+    const first = Math.min(words, (this.size - at) >>> 2);
+    this.#wrapped.set(this.#u32.subarray(at >>> 2, (at >>> 2) + first));
+    this.#wrapped.set(this.#u32.subarray(0, words - first), first);
+    return this.#wrapped;
   }
 }
