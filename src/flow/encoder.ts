@@ -1,7 +1,7 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { type GetFlowsResponse, GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
 import { varintSize, writeBytes, writeVarint } from "./bytes.ts";
-import { MAX_PARTS, writeEthernet, writeIp, writeL4, writeTime } from "./encoder_parts.ts";
+import { FLOW_HEADER, MAX_PARTS, writeEthernet, writeIp, writeL4, writeTimes } from "./encoder_parts.ts";
 import { EncoderPlan } from "./encoder_plan.ts";
 import { fillExtension, shapeOf } from "./extension.ts";
 import type { FieldMask } from "./field_mask.ts";
@@ -15,8 +15,8 @@ import type { FlowView, RecordContext } from "./view.ts";
 /** gRPC's length-prefixed message: a byte for compression, four for the length, big-endian. */
 const PREFIX = 5;
 const FLOW = 0x0a;
-/** Tags of two bytes as they stand in memory, low byte first. */
-const UUID = 0x0292, RESPONSE_TIME = 0x3eca;
+/** Tag of Flow.uuid as it stands in memory, low byte first. */
+const UUID = 0x0292;
 /** Masks whose plans are kept; clients come with few different ones. */
 const MAX_PLANS = 8;
 
@@ -100,14 +100,16 @@ export class FlowEncoder {
     const tail = plan.tail(shape, state, summaryKey(u8, u16, from));
     if (out.length - at < MAX_PARTS + source.length + destination.length + tail.bytes.length) return -1;
 
-    // Most flows need two bytes for their length.
-    const start = at + PREFIX + 3;
-    let end = start;
-    if (plan.time !== 0) end = writeTime(out, end, plan.time, u32, from);
-    const timeLength = end - start;
+    // GetFlowsResponse.time comes first and not last, because here the same numbers are at hand for both times.
+    let start = at + PREFIX + FLOW_HEADER, end = start;
+    if (plan.time !== 0) {
+      end = writeTimes(out, data, at + PREFIX, plan.time, u32, from);
+      // Both are messages of one length; the first has a longer tag.
+      start += (end - start + 1) >>> 1;
+    }
     if (plan.ethernet !== 0) end = writeEthernet(out, data, end, plan.ethernet, u8, from);
     if (plan.ip !== 0) end = writeIp(out, data, end, plan.ip, u8, from);
-    if (plan.l4 !== 0) end = writeL4(out, end, plan, u8, u16, from);
+    if (plan.l4 !== 0) end = writeL4(out, data, end, plan, u8, u16, from);
     end = writeBytes(out, end, source);
     end = writeBytes(out, end, destination);
     if (plan.interfaces) {
@@ -127,32 +129,21 @@ export class FlowEncoder {
     fillExtension(data, end, tail.holes, shape, u8, u32, from);
     const length = end + tail.flowLength - start;
     end += tail.bytes.length;
-    const flow = writeFlowHeader(out, start, length, end);
-    end += flow - start;
-    if (timeLength !== 0) end = copyTime(out, end, flow, timeLength);
-    return writePrefix(out, at, end);
+    return writePrefix(out, at, writeFlowHeader(out, start, length, end));
   }
 }
 
 /**
  * Puts tag and length before the flow at `start`, which three bytes were left for; moves everything up to `end` if they
- * need another number of bytes. Returns where the flow is now.
+ * need another number of bytes. Returns where the end is now.
  */
 function writeFlowHeader(out: Uint8Array, start: number, length: number, end: number): number {
   const shift = varintSize(length) - 2;
   if (shift !== 0) out.copyWithin(start + shift, start, end);
-  const header = start - 3;
+  const header = start - FLOW_HEADER;
   out[header] = FLOW;
   writeVarint(out, header + 1, length);
-  return start + shift;
-}
-
-/** Writes GetFlowsResponse.time, a copy of Flow.time with another tag: it is what `flow` begins with. */
-function copyTime(out: Uint8Array, at: number, flow: number, length: number): number {
-  out[at] = RESPONSE_TIME & 255;
-  out[at + 1] = RESPONSE_TIME >>> 8;
-  for (let i = 1; i < length; i++) out[at + 1 + i] = out[flow + i];
-  return at + 1 + length;
+  return end + shift;
 }
 
 /** Writes a message with its prefix. Returns −1 when it does not fit. */
