@@ -6,6 +6,8 @@ import { ownerOf, type OwnerReference } from "../facts/pod.ts";
 export interface Owner {
   /** What a person calls it: the Deployment of a ReplicaSet, the CronJob of a Job. */
   readonly workloads: Workloads;
+  /** How pods name it; undefined when it is none that is known here. */
+  readonly reference: OwnerReference | undefined;
 }
 
 /** A pod, as far as its owner is concerned. */
@@ -21,7 +23,7 @@ interface Held extends Owner {
   readonly dependents: Set<Dependent>;
 }
 
-const NONE: Owner = { workloads: NO_WORKLOADS };
+const NONE: Owner = { workloads: NO_WORKLOADS, reference: undefined };
 
 /** Resolves the controllers of pods to the workloads that a person knows. */
 export class Owners {

@@ -28,11 +28,20 @@ class Pod implements Claimant {
   readonly #owner: Owner;
   readonly #namespace: Namespace;
 
-  constructor(readonly facts: PodFacts, context: PodContext) {
+  /** What pods have in common is held once: of a pod of its own remain its names, its uid and its addresses. */
+  readonly facts: PodFacts;
+
+  constructor(facts: PodFacts, context: PodContext) {
     this.#context = context;
     this.#labelSet = context.numbers.acquire(facts.namespace, facts.labels);
     this.#owner = context.owners.join(facts.owner, facts.templateHash, this);
     this.#namespace = context.namespaces.join(facts.namespace, this);
+    this.facts = {
+      ...facts,
+      namespace: this.#namespace.name,
+      labels: this.#labelSet.labels,
+      owner: this.#owner.reference ?? facts.owner,
+    };
     for (const address of facts.addresses) context.claims.add(address, this);
   }
 
