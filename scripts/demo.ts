@@ -3,6 +3,7 @@
  * prints what it sees. Everything happens in network namespaces that are removed at the end, also on Ctrl-C.
  */
 import { startAgent } from "../tests/lab/agent.ts";
+import { writeIdentityFile } from "../tests/lab/identities.ts";
 import { createLab, type Lab } from "../tests/lab/lab.ts";
 import { dnsQuery, httpGet, ping, sendTcp, sendUdp, serve, urlHost } from "../tests/lab/traffic.ts";
 import { build } from "./dev.ts";
@@ -43,7 +44,11 @@ async function main(): Promise<void> {
   const [web, api, worker] = lab.pods;
   console.log(`A node with three pods: ${[web, api, worker].map((pod) => `${pod.ipv4} ${pod.ipv6}`).join(", ")}`);
   console.log(`and a client outside: ${lab.client.ipv4} ${lab.client.ipv6}`);
-  await using _agent = await startAgent(lab, { args: ["--print"], onLine: (line) => console.log(line) });
+  await using identities = await writeIdentityFile(lab);
+  await using _agent = await startAgent(lab, {
+    args: ["--print", "--identities", identities.path],
+    onLine: (line) => console.log(line),
+  });
   const hubble = which(toolPath("hubble")) ?? "hubble";
   console.log(`In another terminal: nsenter --net=${lab.node.path} ${hubble} observe --follow`);
   for (const host of [web, api, lab.client]) await serve(host.namespace);

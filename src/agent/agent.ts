@@ -64,7 +64,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   stack.defer(() => host.stop());
   const debug = serveDebug(state);
   stack.defer(() => debug.stop());
-  const { peers } = startNames(state, () => hubble.port, stack);
+  const { peers } = await startNames(state, () => hubble.port, stack);
   const hubble: HubbleServer = await bindHubble(state, peers);
   stack.defer(() => hubble.stop());
   stack.defer(logIdentityChanges(state.ipCache, state.agentEvents));

@@ -1,9 +1,10 @@
+import type { FileStatus } from "../identity/file_source.ts";
 import type { OperatorStatus } from "../identity/operator_source.ts";
 import type { AgentState } from "./agent.ts";
 
-/** Registers how the agent stands with its operator, and how many flows came before the names. */
-export function registerNameMetrics(
-  { metrics, store, ipCache }: Pick<AgentState, "metrics" | "store" | "ipCache">,
+/** Registers how the agent stands with its operator. */
+export function registerOperatorMetrics(
+  { metrics }: Pick<AgentState, "metrics">,
   status: () => OperatorStatus,
 ): void {
   const gauge = (name: string, help: string, value: (status: OperatorStatus) => number) => {
@@ -44,6 +45,10 @@ export function registerNameMetrics(
       return [{ labels: { kind: "upsert" }, value: upserts }, { labels: { kind: "delete" }, value: deletes }];
     },
   });
+}
+
+/** Registers how many flows came before the names. */
+export function countUnnamed({ metrics, store, ipCache }: Pick<AgentState, "metrics" | "store" | "ipCache">): void {
   // The position of the store when the names came; until then every flow comes before them.
   let named: number | undefined;
   ipCache.onSynced(() => named = store.head);
@@ -51,5 +56,23 @@ export function registerNameMetrics(
     name: "retina_flows_before_names_total",
     help: "Flows that were captured before the names had arrived: they keep the address alone",
     read: () => [{ value: named ?? store.head }],
+  });
+}
+
+/** Registers how it stands with the identity file. */
+export function registerFileMetrics({ metrics }: Pick<AgentState, "metrics">, status: () => FileStatus): void {
+  metrics.gauge({
+    name: "retina_identity_file_entries",
+    help: "Addresses and CIDRs that the identity file names",
+    read: () => [{ value: status().entries }],
+  });
+  metrics.counter({
+    name: "retina_identity_file_loads_total",
+    help: "Readings of the identity file, by whether it could be used",
+    labels: ["result"],
+    read: () => {
+      const { loads, failures } = status();
+      return [{ labels: { result: "loaded" }, value: loads }, { labels: { result: "refused" }, value: failures }];
+    },
   });
 }

@@ -14,6 +14,7 @@ import { LOG_FORMATS, LOG_LEVELS } from "../telemetry/log.ts";
 import { VERSION } from "./version.ts";
 
 export const TC_ATTACH_MODES = ["auto", "tcx", "legacy"] as const;
+export const OPERATOR_PLACES = ["embedded"] as const;
 export const EVENT_TRANSPORTS = ["auto", "ring", "perf"] as const;
 
 const MIB = 1024 * 1024;
@@ -107,6 +108,17 @@ function hubbleFlags(): Option[] {
 
 function nameFlags(): Option[] {
   return [
+    flag("--identities <file>", "YAML file that names addresses and CIDRs; read again when it changes", file),
+    flag(
+      "--operator <where>",
+      "embedded: watch the Kubernetes API from this agent, for one node or a laptop",
+      (f) => oneOf(f, OPERATOR_PLACES),
+    ),
+    flag(
+      "--kubeconfig <path>",
+      "with --operator embedded (default: in-cluster, else KUBECONFIG, else ~/.kube/config)",
+      file,
+    ),
     flag(
       "--operator-addr <address>",
       "operator that names the cluster's addresses: host:port, or https://host:port for TLS",

@@ -2,7 +2,7 @@ import { type Command, CommanderError, type Option } from "commander";
 import { EnvironmentError, TextRequested, UsageError } from "../cli/errors.ts";
 import { oneOf } from "../cli/values.ts";
 import type { LogFormat, LogLevel } from "../telemetry/log.ts";
-import { agentCommand, type EVENT_TRANSPORTS, type TC_ATTACH_MODES } from "./option_table.ts";
+import { agentCommand, type EVENT_TRANSPORTS, type OPERATOR_PLACES, type TC_ATTACH_MODES } from "./option_table.ts";
 
 /** What the agent was asked to do: every flag with its value or default. `option_table.ts` has their meaning. */
 export interface AgentOptions {
@@ -17,6 +17,9 @@ export interface AgentOptions {
   readonly samplingRate: number;
   readonly replay?: string;
   readonly replaySpeed?: number;
+  readonly identities?: string;
+  readonly operator?: typeof OPERATOR_PLACES[number];
+  readonly kubeconfig?: string;
   readonly operatorAddr?: string;
   readonly operatorCaFile?: string;
   readonly operatorCertFile?: string;
@@ -92,6 +95,12 @@ function checkTogether(options: Omit<AgentOptions, "nodeName">): void {
   const operatorTls = [options.operatorCaFile, options.operatorCertFile, options.operatorServerName];
   if (operatorTls.some((value) => value !== undefined) && !options.operatorAddr?.startsWith("https://")) {
     throw new UsageError("Cannot use TLS with the operator: give its address as --operator-addr https://host:port");
+  }
+  if (options.operator !== undefined && options.operatorAddr !== undefined) {
+    throw new UsageError("Cannot use --operator embedded with --operator-addr: names come from one of them");
+  }
+  if (options.kubeconfig !== undefined && options.operator === undefined) {
+    throw new UsageError("Cannot use --kubeconfig without --operator embedded");
   }
   if (replaySpeed !== undefined && replay === undefined) {
     throw new UsageError(`Cannot use --replay-speed ${replaySpeed} without --replay`);

@@ -58,6 +58,8 @@ Deno.test("parseOptions() refuses what it cannot use, naming flag and value", ()
     [["--replay", "x", "--replay-speed", "0"], /--replay-speed "0"/],
     [["--pod-level", "--pod-interfaces", "("], /--pod-interfaces "\("/],
     [["--max-message-bytes", "1"], /--max-message-bytes "1"/],
+    [["--operator", "sidecar"], /--operator "sidecar": expected one of embedded/],
+    [["--identities", ""], /--identities ""/],
     [["surplus"], /argument/],
   ];
   for (const [args, expected] of cases) {
@@ -95,6 +97,8 @@ Deno.test("parseOptions() refuses flags that contradict each other", () => {
     [["--operator-addr", "https://o:9090", "--operator-cert-file", "c.pem"], /--operator-key-file/],
     [["--operator-addr", "o:9090", "--operator-ca-file", "ca.pem"], /https:\/\/host:port/],
     [["--operator-server-name", "o"], /--operator-addr/],
+    [["--operator", "embedded", "--operator-addr", "o:9090"], /--operator-addr/],
+    [["--kubeconfig", "k"], /--operator embedded/],
   ];
   for (const [args, expected] of cases) assert.throws(() => parse(args), { name: "UsageError", message: expected });
   assert.equal(parse(["--replay", "flows.json", "--replay-speed", "2.5"]).replaySpeed, 2.5);
