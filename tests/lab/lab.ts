@@ -76,9 +76,10 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   let disposal: Promise<void> | undefined;
   const dispose = () =>
     disposal ??= (async () => {
-      signals.forEach((signal) => Deno.removeSignalListener(signal, onSignal));
       // The node first: the agent sees its devices go only after it has gone itself.
       for (const { name } of all) await removeNamespace(name);
+      // Not before: Ctrl-C comes twice where a parent passes it on, and the second one would end this process half-way.
+      signals.forEach((signal) => Deno.removeSignalListener(signal, onSignal));
     })();
   const signals = ["SIGINT", "SIGTERM"] as const;
   const onSignal = () => void dispose().finally(() => Deno.exit(130));

@@ -81,6 +81,23 @@ testWith([needsLab], "SIGINT removes the lab", async () => {
   assert(!listNamespaces().includes(name));
 });
 
+testWith([needsLab], "a second SIGINT does not stop the removal", async () => {
+  const program = `import { createLab } from ${JSON.stringify(new URL("lab.ts", import.meta.url).href)};
+    const lab = await createLab({ pods: 5 });
+    console.log(lab.node.name);
+    setInterval(() => {}, 1000);`;
+  const child = start(Deno.execPath(), ["eval", program]);
+  const prefix = (await child.waitForLine(() => true)).replace(/-node$/, "");
+  const left = () => listNamespaces().filter((name) => name.startsWith(prefix)).length;
+  const all = left();
+  assert.equal(all, 7);
+  Deno.kill(child.pid, "SIGINT");
+  // The first namespace has gone: the removal is under way.
+  for (let tries = 0; left() === all && tries < 1000; tries++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal((await child.stop({ signal: "SIGINT" })).code, 130);
+  assert.equal(left(), 0);
+});
+
 testWith([needsLab], "sweepAbandoned() removes what a killed owner left, and nothing of a living one", async () => {
   const program = `import { createLab } from ${JSON.stringify(new URL("lab.ts", import.meta.url).href)};
     const lab = await createLab({ pods: 1 });

@@ -41,6 +41,11 @@ export async function sweepAbandoned(): Promise<string[]> {
 
 /** Ends the processes in a network namespace and removes it. A namespace that is gone already is no error. */
 export async function removeNamespace(name: string): Promise<void> {
+  // Ctrl-C reaches `ip` too, which then does nothing.
+  for (let tries = 0; tries < 3 && listNamespaces().includes(name); tries++) await tryRemove(name);
+}
+
+async function tryRemove(name: string): Promise<void> {
   const inside = await run("ip", ["netns", "pids", name], { allowFailure: true });
   for (const pid of inside.stdout.split("\n").filter((line) => line !== "")) {
     try {
