@@ -10,9 +10,15 @@ export interface ProgramContext {
 const STOP_LIMIT_MS = 20_000;
 
 /**
+ * Signals within this time are one: a terminal sends Ctrl-C to the whole process group, and npm and `deno task` pass theirs
+ * on to the same process again. In milliseconds.
+ */
+const SAME_SIGNAL_MS = 1000;
+
+/**
  * Runs a program to its end and gives its exit code: 0 when it returned or was told to stop, 2 for a usage error, 1 for any
  * other. An error that nothing caught stops the program in the same orderly way, so that what it attached to the kernel is
- * detached. A second signal, or a stop that takes longer than 20 s, ends the process at once.
+ * detached. A second signal a second later or more, or a stop that takes longer than 20 s, ends the process at once.
  */
 export async function runProgram(name: string, main: (context: ProgramContext) => Promise<void>): Promise<number> {
   const stop = new AbortController();
@@ -25,8 +31,14 @@ export async function runProgram(name: string, main: (context: ProgramContext) =
     }
     stop.abort(why);
   };
-  const onSignal = () =>
-    stop.signal.aborted ? die(name, "Stopped by a second signal before everything was undone") : halt("signal");
+  let signalledAt: number | undefined;
+  const onSignal = () => {
+    signalledAt ??= performance.now();
+    if (performance.now() - signalledAt >= SAME_SIGNAL_MS) {
+      die(name, "Stopped by a second signal before everything was undone");
+    }
+    halt("signal");
+  };
   const onError = (event: ErrorEvent | PromiseRejectionEvent) => {
     event.preventDefault();
     const error: unknown = event instanceof ErrorEvent ? event.error ?? event.message : event.reason;

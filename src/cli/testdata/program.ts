@@ -22,6 +22,7 @@ Deno.exit(
         console.log("ready");
     }
     await aborted(signal);
+    if (Deno.args[0] === "slow") await new Promise((resolve) => setTimeout(resolve, 500));
     console.log("undone");
   }),
 );
