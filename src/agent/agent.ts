@@ -6,6 +6,7 @@ import { RecordSink } from "../flow/sink.ts";
 import { FlowStore } from "../flow/store.ts";
 import type { RecordContext } from "../flow/view.ts";
 import { AgentEventLog, logIdentityChanges } from "../hubble/agent_events.ts";
+import { formatAddress } from "../hubble/listener.ts";
 import type { PeerSource } from "../hubble/peer.ts";
 import { type HubbleOptions, type HubbleServer, serveHubble } from "../hubble/server.ts";
 import { IpCache } from "../identity/ip_cache.ts";
@@ -74,6 +75,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   if (options.print) startPrinter(state, stack);
   state.agentEvents.started();
   hubble.health.serving = true;
+  const metrics = formatAddress(debug.address.hostname, debug.address.port);
+  log.info("Serving metrics and probes on {address}", { address: metrics });
   for (const listener of hubble.listeners) log.info("Serving Hubble's API on {address}", { address: listener.address });
   await aborted(signal);
   log.info("Stopping: {reason}", { reason: String(signal.reason) });
@@ -137,10 +140,12 @@ function serveDebug(state: AgentState): DebugServer {
     });
   } catch (error) {
     const where = `${options.metricsAddress || "*"}:${options.metricsPort}`;
-    const why = error instanceof Deno.errors.AddrInUse ? "the port is in use" : oneLine(error);
-    throw new EnvironmentError(
-      `Cannot serve metrics on ${where}: ${why}; stop the other process or choose --metrics-port`,
-    );
+    const why = error instanceof Deno.errors.AddrInUse
+      ? "the port is in use; stop the other process or choose another --metrics-port"
+      : error instanceof Deno.errors.AddrNotAvailable
+      ? "the address is not this machine's; choose another --metrics-address"
+      : oneLine(error);
+    throw new EnvironmentError(`Cannot serve metrics on ${where}: ${why}`);
   }
 }
 

@@ -71,7 +71,7 @@ export function parseOptions(args: readonly string[], context: OptionsContext): 
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) throw new TextRequested(text.trimEnd());
-    const message = error.message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+    const message = error.message.replace(/^error: /, "").replace(/\.?$/, "").replace(/\s*\n\s*/g, " ");
     throw new UsageError(`${message.replace(/^./, (c) => c.toUpperCase())}: run with --help to see every flag`);
   }
   applyEnvironment(command, context.env);

@@ -48,6 +48,7 @@ Deno.test("parseOptions() refuses what it cannot use, naming flag and value", ()
     [["--hubble-prot", "1"], /--hubble-prot.*--hubble-port/s],
     [["--hubble-port", "http"], /--hubble-port "http"/],
     [["--hubble-port"], /--hubble-port/],
+    [["stray"], /^Too many arguments.*: stray: run with --help to see every flag$/],
     [["--flow-capacity", "1000"], /--flow-capacity "1000": expected a power of two.*1024/],
     [["--flow-capacity", "0"], /--flow-capacity "0"/],
     [["--ring-buffer-size", "0"], /--ring-buffer-size "0"/],

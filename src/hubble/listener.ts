@@ -51,7 +51,7 @@ export async function listenTcp(
     else await bind(server, { host, port });
   } catch (cause) {
     stopReload?.();
-    throw new Error(listenErrorText(formatAddress(host ?? "::", port), cause), { cause });
+    throw listenError(formatAddress(host ?? "::", port), cause);
   }
   const bound = server.address() as AddressInfo;
   return {
@@ -75,7 +75,7 @@ export async function listenUnix(context: ListenerContext, path: string): Promis
   try {
     await bind(server, { path });
   } catch (cause) {
-    throw new Error(listenErrorText(`unix://${path}`, cause), { cause });
+    throw listenError(`unix://${path}`, cause);
   }
   return {
     address: `unix://${path}`,
@@ -142,7 +142,8 @@ const REMEDY: Record<string, string> = {
   ENOENT: "the folder does not exist; create it or choose another --hubble-socket",
 };
 
-function listenErrorText(address: string, cause: unknown): string {
+/** Says all that the cause says, so that it is not printed behind it once more. */
+function listenError(address: string, cause: unknown): Error {
   const reason = REMEDY[errorCode(cause)] ?? (cause instanceof Error ? cause.message : String(cause));
-  return `Cannot listen on ${address}: ${reason}`;
+  return new Error(`Cannot listen on ${address}: ${reason}`);
 }

@@ -67,8 +67,8 @@ export interface HubbleServer {
   stop(graceMs?: number): Promise<void>;
 }
 
-/** Longest time that {@link HubbleServer.stop} waits for calls to end, in milliseconds. */
-const GRACE_MS = 5000;
+/** Longest time that {@link HubbleServer.stop} waits for calls to end, in milliseconds: five seconds with the flush. */
+const GRACE_MS = 4500;
 /** Time for the last trailers to reach clients that still read, in milliseconds. */
 const FLUSH_MS = 500;
 

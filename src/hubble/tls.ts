@@ -129,11 +129,7 @@ async function readPem(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file"
-      : cause instanceof Error
-      ? cause.message
-      : String(cause);
-    throw new Error(`Cannot read ${file}: ${reason}`, { cause });
+    if (cause instanceof Deno.errors.NotFound) throw new Error(`Cannot read ${file}: no such file`);
+    throw new Error(`Cannot read ${file}`, { cause });
   }
 }

@@ -93,10 +93,14 @@ testWith([...NEEDS, btf], "bad input ends with one line and the right code, and 
     assert.match(output.stderr, /^retina-agent: .*EPERM.*CAP_BPF.*\n$/m);
     assert.equal(output.code, 1);
   });
+  await t.step("a metrics address of another machine", async () => {
+    const message = /^retina-agent: Cannot serve metrics on 198\.51\.100\.1:.* choose another --metrics-address$/m;
+    await refuses(lab, 1, message, "--metrics-address", "198.51.100.1");
+  });
   await t.step("a port in use", async () => {
     await using _first = await startAgent(lab, { args: [] });
     const output = await runAgent(lab, "--metrics-port", "0");
-    assert.match(output.stderr, /4244/);
+    assert.match(output.stderr, /^retina-agent: Cannot listen on .*:4244: the address is in use; .* --hubble-port$/m);
     assert.equal(output.code, 1, output.stderr);
     assert.deepEqual(perDevice(await attachedPrograms(lab)), ONE_EACH);
   });
