@@ -1,7 +1,7 @@
 import { formatAddress, formatPrefix, maskBytes, parsePrefix, type Prefix } from "./address.ts";
 import { QuadTable, WordTable } from "./address_table.ts";
-import type { Identity } from "./identity.ts";
-import { sameIdentity } from "./make.ts";
+import { type Identity, ReservedIdentity } from "./identity.ts";
+import { HOST_API_SERVER_IDENTITY, HOST_IDENTITY, sameIdentity } from "./make.ts";
 import { IdentityTable } from "./table.ts";
 
 /** The third word of an IPv4-mapped address, as read little-endian; the first two are zero. */
@@ -264,5 +264,8 @@ function wordsOf(prefix: Prefix): Uint32Array {
 }
 
 function believed(layers: readonly (Identity | undefined)[]): Identity | undefined {
-  return layers[Layer.HOST] ?? layers[Layer.FILE] ?? layers[Layer.CLUSTER];
+  const host = layers[Layer.HOST], below = layers[Layer.FILE] ?? layers[Layer.CLUSTER];
+  // The operator knows where the API server runs, the agent where it runs itself: both labels are wanted.
+  const both = host === HOST_IDENTITY && below?.numeric === ReservedIdentity.KUBE_APISERVER;
+  return both ? HOST_API_SERVER_IDENTITY : host ?? below;
 }

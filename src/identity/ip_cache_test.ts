@@ -95,6 +95,16 @@ Deno.test("IpCache keeps the lower layer's word under a higher one", () => {
   assert.equal(cache.size, 0);
 });
 
+Deno.test("IpCache calls the agent's own node an API server too, when the operator does", () => {
+  const { cache } = newCache();
+  cache.set("172.18.0.2", HOST_IDENTITY, Layer.HOST);
+  cache.set("172.18.0.2", makeIdentity({ numeric: 7, node: "node-1", labels: ["reserved:kube-apiserver"] }));
+  const both = cache.get("172.18.0.2")!;
+  assert.deepEqual([both.numeric, both.labels], [1, ["reserved:host", "reserved:kube-apiserver"]]);
+  cache.set("172.18.0.2", makeIdentity({ numeric: 6, node: "node-1" }));
+  assert.equal(cache.get("172.18.0.2"), HOST_IDENTITY);
+});
+
 Deno.test("IpCache holds one table reference for each entry", () => {
   const { cache, table } = newCache();
   const before = table.size;

@@ -105,3 +105,9 @@ export const WORLD_IDENTITY: Identity = makeIdentity({
 
 /** The node that the agent runs on. */
 export const HOST_IDENTITY: Identity = makeIdentity({ numeric: ReservedIdentity.HOST, labels: ["reserved:host"] });
+
+/** The node that the agent runs on, when the API server runs there too. */
+export const HOST_API_SERVER_IDENTITY: Identity = makeIdentity({
+  numeric: ReservedIdentity.HOST,
+  labels: ["reserved:host", "reserved:kube-apiserver"],
+});

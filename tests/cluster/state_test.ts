@@ -4,7 +4,7 @@ import { ClusterState, type Kind, KINDS } from "../../src/operator/state/cluster
 import type { Json } from "../../src/operator/facts/json.ts";
 import { anyStep, idOf } from "./history.ts";
 import { meanings, sorted } from "./meaning.ts";
-import type { ApiObject } from "./objects.ts";
+import { type ApiObject, changed, node, pod } from "./objects.ts";
 import { keyOf, truth } from "./truth.ts";
 
 const json = (one: ApiObject) => one as unknown as Json;
@@ -102,4 +102,32 @@ Deno.test("keyOf() of the tests is the operator's key", () => {
   const state = new ClusterState("");
   const one = { apiVersion: "v1", kind: "Pod", metadata: { name: "a", namespace: "ns", uid: "u" } };
   assert.equal(state.store("Pod").upsert(json(one)), keyOf(one));
+});
+
+Deno.test("ClusterState has nothing to say about updates that change nothing for agents", () => {
+  const state = new ClusterState("");
+  const one = pod("shop", "a", ["10.1.0.2"], { labels: { app: "x" } });
+  const machine = node("node-1", ["172.18.0.2"]);
+  state.store("Pod").upsert(json(one));
+  state.store("Node").upsert(json(machine));
+  assert.equal(state.takeChanges().length, 2);
+  // A kubelet's heartbeat, a condition of a pod, a label of one rollout.
+  state.store("Node").upsert(json(changed(machine, { status: { conditions: [{ type: "Ready" }] } })));
+  state.store("Pod").upsert(json(changed(one, { status: { conditions: [], message: "x" } })));
+  state.store("Pod").upsert(json(changed(one, { metadata: { labels: { app: "x", "controller-uid": "u" } } })));
+  assert.equal(state.pending, false);
+  // There and back again within one batch.
+  state.store("Pod").upsert(json(changed(one, { metadata: { labels: { app: "y" } } })));
+  state.store("Pod").upsert(json(one));
+  assert.deepEqual(state.takeChanges(), []);
+});
+
+Deno.test("ClusterState ignores the deletion of an object that has been replaced", () => {
+  const state = new ClusterState("");
+  const first = pod("shop", "db-0", ["10.1.0.2"]), second = pod("shop", "db-0", ["10.1.0.3"]);
+  state.store("Pod").upsert(json(first));
+  state.store("Pod").upsert(json(second));
+  state.store("Pod").remove(json(first));
+  state.takeChanges();
+  assert.deepEqual([...state.entries.keys()], ["10.1.0.3"]);
 });
