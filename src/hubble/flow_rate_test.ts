@@ -31,3 +31,13 @@ Deno.test("flowRate() is 0 without recent flows, and never infinite", () => {
   assert.equal(rate([61, 62]), 0);
   assert.equal(rate(Array(200).fill(0)), 0);
 });
+
+Deno.test("flowRate() of a store larger than what it looks at is the same", () => {
+  const many = 2 ** 17;
+  // 100,000 flows a minute ago or later, the others before.
+  const ages = (inside: number) => Array.from({ length: many }, (_, i) => i < many - inside ? 120 : 30);
+  assert.equal(rate(ages(100_000), many * 2), 100_000 / 60);
+  assert.equal(rate(ages(70_000), many * 2), 70_000 / 60);
+  // Wrapped: what the store holds is half a minute old at most.
+  assert.equal(rate(Array(many * 2).fill(30), many).toFixed(0), (many / 30).toFixed(0));
+});

@@ -5,6 +5,9 @@ import { SLOT, SLOT_SIZE, SlotKind } from "../flow/record.ts";
 /** How long a namespace is remembered, in milliseconds. */
 const REMEMBER_MS = 3_600_000;
 
+/** Flows that may wait to be looked at: the event loop must not stand still while a large store is read. */
+const MAX_UNSEEN = 16_384;
+
 /** A namespace of a cluster; the cluster is empty where there is only one. */
 export interface NamespaceKey {
   readonly cluster: string;
@@ -12,7 +15,7 @@ export interface NamespaceKey {
 }
 
 /**
- * Follows the store. A namespace is noted before its flows are overwritten, a quarter of the store at a time: per flow that is two
+ * Follows the store. A namespace is noted before its flows are overwritten, some thousand flows at a time: per flow that is two
  * reads and two writes of a number.
  */
 export class NamespaceTracker {
@@ -27,7 +30,7 @@ export class NamespaceTracker {
     this.#store = store;
     this.#now = now;
     this.#unsubscribe = store.onPush(() => {
-      if (store.head - this.#position >= store.capacity / 4) this.#scan();
+      if (store.head - this.#position >= Math.min(store.capacity / 4, MAX_UNSEEN)) this.#scan();
     });
   }
 

@@ -6,6 +6,7 @@
  * each command, one JSON object a line: `{"push": n}` stores n flows, `{}` nothing.
  */
 import process from "node:process";
+import { AGENT } from "../../scripts/permissions.ts";
 import { TextLineStream } from "./text_lines.ts";
 import { EVENT, TcpFlag } from "../../src/flow/record.ts";
 import { FlowStore } from "../../src/flow/store.ts";
@@ -37,11 +38,14 @@ export interface FlowServerStatus {
 /** A server process. */
 export interface FlowServer extends AsyncDisposable {
   readonly port: number;
+  /** Of the process. */
   readonly pid: number;
   push(flows: number): Promise<FlowServerStatus>;
   status(): Promise<FlowServerStatus>;
 }
 
+/** Flags of the engine that the agent runs with: its memory is only as small with them. */
+const ENGINE_FLAGS = AGENT.filter((flag) => flag.startsWith("--v8-flags"));
 const NODE = "bench-node";
 /** Different flows that the store is filled with, over and over. */
 const SHAPES = 1000;
@@ -106,7 +110,7 @@ export function syntheticFlows(
 /** Starts a server process, which ends when it is disposed of. */
 export async function startFlowServer(options: FlowServerOptions = {}): Promise<FlowServer> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "-A", new URL(import.meta.url).pathname, JSON.stringify(options)],
+    args: ["run", "--no-check", "-A", ...ENGINE_FLAGS, new URL(import.meta.url).pathname, JSON.stringify(options)],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
