@@ -3,7 +3,7 @@ import { run, start, which } from "../../scripts/process.ts";
 import { createLab } from "./lab.ts";
 import { lab as needsLab, testWith } from "./need.ts";
 import { isAbandoned, labPrefix, listNamespaces, ownerPrefix, removeNamespace, sweepAbandoned } from "./owner.ts";
-import { dnsQuery, httpGet, ping, sendTcp, sendUdp, serve, urlHost } from "./traffic.ts";
+import { dnsQuery, httpGet, type Job, ping, sendAll, sendTcp, sendUdp, serve, urlHost } from "./traffic.ts";
 
 testWith([needsLab], "createLab() routes IPv4 and IPv6 between pods, node and client", async () => {
   await using lab = await createLab();
@@ -36,6 +36,16 @@ testWith([needsLab], "traffic: counts are exact, IPv4 and IPv6", async () => {
   await sendTcp(first.namespace, { address: second.ipv4, reset: true });
   const refused = await sendTcp(first.namespace, { address: second.ipv4, port: 9, mayFail: true });
   assert.deepEqual(refused, { sourcePorts: [], bytesSent: 0, bytesReceived: 0 });
+});
+
+testWith([needsLab], "sendAll() does its jobs one after the other, also from the same port", async () => {
+  await using lab = await createLab({ pods: 2 });
+  const [first, second] = lab.pods;
+  await using _server = await serve(second.namespace, 20_000);
+  const udp: Job = { kind: "udp", address: second.ipv4, port: 7, count: 2, size: 9, reply: true, gapMs: 0 };
+  const jobs: Job[] = [{ ...udp, sourcePort: 40_000 }, { kind: "wait", ms: 1 }, { ...udp, sourcePort: 40_000 }];
+  const sent = { sent: 2, received: 2, sourcePort: 40_000 };
+  assert.deepEqual(await sendAll(first.namespace, jobs, 20_000), [sent, null, sent]);
 });
 
 testWith([needsLab], "dispose() ends the processes inside and removes every namespace, also twice", async () => {

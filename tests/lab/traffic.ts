@@ -15,6 +15,8 @@ export type Job =
     reply: boolean;
     gapMs: number;
     sourcePort?: number;
+    /** How long to wait for each reply. Default 2,000. */
+    replyMs?: number;
   }
   | {
     kind: "tcp";
@@ -27,7 +29,8 @@ export type Job =
     mayFail: boolean;
   }
   | { kind: "http"; url: string }
-  | { kind: "dns"; server: string; name: string; type: "A" | "AAAA" };
+  | { kind: "dns"; server: string; name: string; type: "A" | "AAAA" }
+  | { kind: "wait"; ms: number };
 
 export interface UdpResult {
   sent: number;
@@ -40,11 +43,11 @@ export interface TcpResult {
   bytesReceived: number;
 }
 
-/** Starts the server of a host: TCP and UDP echo on 7, HTTP on 80, DNS on 53. Returns when it listens. */
-export async function serve(host: Namespace): Promise<Running> {
+/** Starts the server of a host: TCP and UDP echo on 7, HTTP on 80, DNS on 53. Returns when it listens, within `timeoutMs` (default 10,000). */
+export async function serve(host: Namespace, timeoutMs?: number): Promise<Running> {
   const server = host.startDeno(["--allow-net", tool("serve.ts")]);
   try {
-    await server.waitForLine((line) => line === "ready");
+    await server.waitForLine((line) => line === "ready", timeoutMs === undefined ? {} : { timeoutMs });
     return server;
   } catch (error) {
     await server.stop();
@@ -102,6 +105,17 @@ export function dnsQuery(
   query: { server: string; name: string; type?: "A" | "AAAA" },
 ): Promise<{ addresses: string[] }> {
   return perform(from, { kind: "dns", type: "A", ...query });
+}
+
+/**
+ * Does several jobs one after the other in one process, where starting a process takes seconds (an emulated machine).
+ * Results are in the order of the jobs; `wait` gives null.
+ */
+export async function sendAll(from: Namespace, jobs: readonly Job[], timeoutMs: number): Promise<unknown[]> {
+  const output = await from.runDeno(["--allow-net", tool("send.ts"), ...jobs.map((job) => JSON.stringify(job))], {
+    timeoutMs,
+  });
+  return output.stdout.trim().split("\n").map((line) => JSON.parse(line));
 }
 
 /** `count` ICMP or ICMPv6 echo requests, 10 ms apart. Throws unless all were answered. */

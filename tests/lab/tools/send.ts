@@ -1,5 +1,6 @@
 /**
- * The client of a lab host. Takes one job as JSON, does exactly what it says, and prints what it did as JSON.
+ * The client of a lab host. Takes jobs as JSON, does exactly what they say one after the other, and prints what it did
+ * as one line of JSON for each.
  * The jobs and their results are typed in `../traffic.ts`.
  */
 import { Buffer } from "node:buffer";
@@ -28,11 +29,12 @@ async function udp(job: Extract<Job, { kind: "udp" }>): Promise<UdpResult> {
     await new Promise<void>((resolve, reject) =>
       socket.send(bytes, job.port, job.address, (error) => error ? reject(error) : resolve())
     );
-    if (job.reply) await within(reply, `reply ${index + 1} of ${job.count}`);
+    if (job.reply) await within(reply, `reply ${index + 1} of ${job.count}`, job.replyMs ?? REPLY_LIMIT_MS);
     if (job.gapMs > 0) await new Promise((resolve) => setTimeout(resolve, job.gapMs));
   }
   const sourcePort = socket.address().port;
-  socket.close();
+  // The next job may want the same port.
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
   return { sent: job.count, received, sourcePort };
 }
 
@@ -70,10 +72,10 @@ async function tcp(job: Extract<Job, { kind: "tcp" }>): Promise<TcpResult> {
   return result;
 }
 
-async function within<T>(promise: Promise<T>, what: string): Promise<T> {
+async function within<T>(promise: Promise<T>, what: string, limitMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No ${what} within ${REPLY_LIMIT_MS} ms`)), REPLY_LIMIT_MS);
+    timer = setTimeout(() => reject(new Error(`No ${what} within ${limitMs} ms`)), limitMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -96,7 +98,10 @@ async function perform(job: Job): Promise<unknown> {
       return {
         addresses: await Deno.resolveDns(job.name, job.type, { nameServer: { ipAddr: job.server, port: 53 } }),
       };
+    case "wait":
+      await new Promise((resolve) => setTimeout(resolve, job.ms));
+      return null;
   }
 }
 
-console.log(JSON.stringify(await perform(JSON.parse(Deno.args[0]))));
+for (const job of Deno.args) console.log(JSON.stringify(await perform(JSON.parse(job))));
