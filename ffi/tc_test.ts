@@ -22,10 +22,14 @@ function withInterface(body: (object: BpfObject, ifindex: number) => void): () =
     });
 }
 
-/** Names of the programs that bpftool sees on interfaces of this namespace, in their order. */
+/** Names of the programs of the legacy filters that tc sees on the test interface, ingress first. */
 function attachedPrograms(): string[] {
-  const [net] = JSON.parse(run("bpftool", "-j", "net"));
-  return net.tc.map((entry: { name: string; kind: string }) => entry.name.replace(/:\[\d+\]$/, ""));
+  return ["ingress", "egress"].flatMap((direction) => {
+    const filters: { options?: { bpf_name?: string } }[] = JSON.parse(
+      run("tc", "-j", "filter", "show", "dev", "test0", direction) || "[]",
+    );
+    return filters.flatMap(({ options }) => options?.bpf_name?.replace(/:\[\d+\]$/, "") ?? []);
+  });
 }
 
 kernelTest(

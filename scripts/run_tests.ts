@@ -42,6 +42,8 @@ async function test(name: string, args: readonly string[]): Promise<TestCounts> 
 }
 
 async function main(): Promise<number> {
+  // A root shell opened with `su` has no /usr/sbin on Debian, where ip and tc live; the tests call them by name.
+  Deno.env.set("PATH", `${Deno.env.get("PATH") ?? "/usr/bin:/bin"}:/usr/sbin:/sbin`);
   const strict = Deno.env.get("RETINA_TEST_STRICT") === "1";
   const paths = Deno.args;
   await setup(["run", "build", "lab"]);
