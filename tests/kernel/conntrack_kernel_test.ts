@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventFlag, IpProtocol, ReplyState, TcpFlag, TrafficDirection } from "../../src/flow/record.ts";
 import { onlineCpuCount } from "../../ffi/system.ts";
-import { ebpf, type Need, root, testWith } from "../lab/need.ts";
+import { ebpf, kernel, type Need, root, testWith } from "../lab/need.ts";
 import { ethernet, filler, fragment, ipv4, ipv6, sctp, tcp, udp } from "../packets.ts";
 import { conversation, FRAME, LIFETIME, sleep, told, WAIT } from "./conversation.ts";
 import type { Event } from "./event.ts";
@@ -200,6 +200,24 @@ for (const variant of VARIANTS) {
     assert.equal(before.ack, before.packets);
   }, { needs: [twoCpus] });
 }
+
+testWith(
+  [root, ebpf, kernel(5, 11)],
+  "ring: conntrack: the coarse clock keeps the interval and the lifetime",
+  async () => {
+    using parser = openParser("ring", {
+      knobs: { coarse_clock: 1, report_interval_ns: LIFETIME, other_lifetime_ns: 2 * LIFETIME },
+    });
+    const { udpFromPod } = conversation(parser);
+    assert.equal(udpFromPod(undefined, 10).length, 1);
+    await sleep(WAIT);
+    assert.deepEqual(udpFromPod(undefined, 2).map((event) => event.held_packets), [9]);
+    assert.equal(parser.stats().CONNTRACK_RESTARTED, 0);
+    await sleep(2 * WAIT);
+    assert.deepEqual(udpFromPod().map((event) => [event.held_packets, event.total_packets_tx]), [[1, 1]]);
+    assert.equal(parser.stats().CONNTRACK_RESTARTED, 1);
+  },
+);
 
 /** Rings so small that they overflow at once. */
 for (const variant of VARIANTS) {
