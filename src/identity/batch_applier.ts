@@ -36,6 +36,8 @@ export class BatchApplier {
   readonly #cache: IpCache;
   readonly #nodes: ClusterNodes;
   readonly #shared = new Map<number, Shared>();
+  /** Where this operator said that a node is reached. */
+  readonly #nodePrefixes = new Set<string>();
   /** Prefixes that the snapshot in progress named. */
   #named: Set<string> | undefined;
   #snapshotRevision = 0n;
@@ -114,12 +116,19 @@ export class BatchApplier {
     this.#named?.add(prefix);
     const entry = this.#entryOf(update);
     this.#cache.set(prefix, makeIdentity(entry));
-    this.#nodes.set(prefix, entry.nodeAddress ? entry.node : undefined);
+    this.#setNode(prefix, entry.nodeAddress ? entry.node : undefined);
+  }
+
+  /** Leaves alone what others said of nodes: a file may name some that the operator does not know. */
+  #setNode(prefix: string, name: string | undefined): void {
+    if (name === undefined && !this.#nodePrefixes.delete(prefix)) return;
+    if (name !== undefined) this.#nodePrefixes.add(prefix);
+    this.#nodes.set(prefix, name);
   }
 
   #remove(prefix: string): void {
     this.#cache.delete(prefix);
-    this.#nodes.set(prefix, undefined);
+    this.#setNode(prefix, undefined);
   }
 
   #sweep(): void {
@@ -127,7 +136,7 @@ export class BatchApplier {
       for (const [prefix] of this.#cache.entries()) {
         if (this.#named.has(prefix)) continue;
         if (this.#cache.delete(prefix)) this.#swept++;
-        this.#nodes.set(prefix, undefined);
+        this.#setNode(prefix, undefined);
       }
     }
     this.#named = undefined;

@@ -139,3 +139,15 @@ Deno.test("BatchApplier holds what pods of one workload share only once", () => 
   assert.equal(a, b);
   assert.deepEqual(c, ["k8s:a=c"]);
 });
+
+Deno.test("BatchApplier takes back only nodes that it named itself", () => {
+  const { nodes, apply, cache } = newApplier();
+  cache.set("172.18.0.9", HOST_IDENTITY, Layer.FILE);
+  nodes.set("172.18.0.9", "by-file");
+  apply(1, SNAPSHOT, { ip: "172.18.0.2", nodeName: "node-1", nodeAddress: true, identity: 6 });
+  apply(1, CHANGES, SYNC);
+  assert.deepEqual(nodes.current().map(({ name }) => name), ["by-file", "node-1"]);
+  apply(2, SNAPSHOT);
+  apply(2, CHANGES, SYNC);
+  assert.deepEqual(nodes.current().map(({ name }) => name), ["by-file"]);
+});

@@ -64,7 +64,9 @@ function claimNode(one: ApiObject, apiServers: ReadonlySet<string>, claim: Claim
   }
   for (const cidr of (one.spec?.["podCIDRs"] ?? []) as string[]) {
     const gateway = cidr.replace(/0\/\d+$/, "1").replace(/::\/\d+$/, "::1");
-    claim(gateway, { ...base, labels: `${label},reserved:remote-node`, reserved: 6, rank: 4 });
+    for (const own of [gateway, cidr.replace(/\/\d+$/, "")]) {
+      claim(own, { ...base, labels: `${label},reserved:remote-node`, reserved: 6, rank: 4 });
+    }
     claim(cidr, { ...base, name: "", labels: "reserved:init", reserved: 5, rank: 5 });
   }
 }

@@ -26,12 +26,16 @@ export function canonicalCidrs(texts: readonly string[], onBad: (text: string) =
   return out;
 }
 
-/** The first usable address of a CIDR: where many network plugins put the node's gateway for its pods. */
-export function gatewayOf(cidr: Prefix): string | undefined {
-  if (cidr.length >= (cidr.family === 4 ? 31 : 127)) return undefined;
-  const bytes = cidr.bytes.slice();
-  bytes[15] |= 1;
-  return formatPrefix({ family: cidr.family, length: cidr.family === 4 ? 32 : 128, bytes });
+/**
+ * Addresses of a CIDR that network plugins give to the node itself: the first usable one to the bridge of the pods, the
+ * network's own one to the tunnel (flannel).
+ */
+export function nodesOwn(cidr: Prefix): string[] {
+  const single = cidr.family === 4 ? 32 : 128;
+  if (cidr.length >= single - 1) return [];
+  const first = cidr.bytes.slice();
+  first[15] |= 1;
+  return [cidr.bytes, first].map((bytes) => formatPrefix({ family: cidr.family, length: single, bytes }));
 }
 
 function isUnspecified(prefix: Prefix): boolean {

@@ -104,10 +104,14 @@ Deno.test("nodeFacts() tells addresses, gateways and ranges apart", () => {
     { type: "Hostname", address: "node-1" },
   ];
   const spec = { podCIDR: "10.1.0.0/24", podCIDRs: ["10.1.0.0/24", "fd00:1::/64", "0.0.0.0/0", "10.9.0.0/32"] };
-  const { facts, bad } = read(nodeFacts, { metadata: { name: "node-1", uid: "u" }, spec, status: { addresses } });
+  const { facts, bad } = read(nodeFacts, {
+    metadata: { name: "node-1", uid: "u", annotations: { "projectcalico.org/IPv4VXLANTunnelAddr": "10.1.0.64" } },
+    spec,
+    status: { addresses },
+  });
   assert.deepEqual(facts?.internal, ["172.18.0.2", "fd00:18::2"]);
-  assert.deepEqual(facts?.external, ["192.0.2.9"]);
-  assert.deepEqual(facts?.gateways, ["10.1.0.1", "fd00:1::1"]);
+  assert.deepEqual(facts?.external, ["192.0.2.9", "10.1.0.64"]);
+  assert.deepEqual(facts?.gateways, ["10.1.0.0", "10.1.0.1", "fd00:1::", "fd00:1::1"]);
   assert.deepEqual(facts?.podCidrs.slice(0, 2), ["10.1.0.0/24", "fd00:1::/64"]);
   assert.deepEqual(bad, ["0.0.0.0/0"]);
 });

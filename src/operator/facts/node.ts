@@ -1,5 +1,5 @@
 import { formatPrefix } from "../../identity/address.ts";
-import { canonicalAddresses, canonicalCidrs, gatewayOf } from "./addresses.ts";
+import { canonicalAddresses, canonicalCidrs, nodesOwn } from "./addresses.ts";
 import { type Json, metaOf, object, objects, string, strings } from "./json.ts";
 
 /** What is kept of a Node. */
@@ -10,9 +10,9 @@ export interface NodeFacts {
   readonly created: number;
   /** Where other nodes reach it. */
   readonly internal: readonly string[];
-  /** Further addresses of the node. */
+  /** Further addresses of the node: public ones, and those of its tunnels. */
   readonly external: readonly string[];
-  /** Where its pods reach it, if the network plugin follows the custom. */
+  /** Addresses in its pods' ranges that are its own, if the network plugin follows the custom. */
   readonly gateways: readonly string[];
   /** Where addresses of its pods come from. */
   readonly podCidrs: readonly string[];
@@ -41,8 +41,26 @@ export function nodeFacts(node: Json, onBad: (text: string) => void): NodeFacts 
     name: meta.name,
     created: meta.created,
     internal,
-    external: ofType("ExternalIP").filter((address) => !internal.includes(address)),
-    gateways: cidrs.map(gatewayOf).filter((address) => address !== undefined),
+    external: [...new Set([...ofType("ExternalIP"), ...tunnelAddresses(node)])].filter((address) =>
+      !internal.includes(address)
+    ),
+    gateways: cidrs.flatMap(nodesOwn),
     podCidrs: cidrs.map(formatPrefix),
   };
+}
+
+/** Annotations in which network plugins write addresses that a node has inside the pods' ranges. */
+const TUNNELS = [
+  "projectcalico.org/IPv4IPIPTunnelAddr",
+  "projectcalico.org/IPv4VXLANTunnelAddr",
+  "projectcalico.org/IPv6VXLANTunnelAddr",
+  "projectcalico.org/IPv4WireguardInterfaceAddr",
+  "projectcalico.org/IPv6WireguardInterfaceAddr",
+  "network.cilium.io/ipv4-cilium-host",
+  "network.cilium.io/ipv6-cilium-host",
+];
+
+function tunnelAddresses(node: Json): readonly string[] {
+  const annotations = object(object(node, "metadata"), "annotations");
+  return canonicalAddresses(TUNNELS.map((key) => string(annotations, key)), () => {});
 }
