@@ -7,7 +7,9 @@
 
 /**
  * The agent. No `--allow-run`: it starts no process. `--allow-ffi` cannot be narrower (see above); files are read for
- * options (certificates, identities, replay) and written for the Hubble socket alone.
+ * options (certificates, identities, replay) and written for the Hubble socket alone. Of the system, it asks the host's
+ * name, the node's addresses, who it runs as, and the inspector for CPU profiles; the last one
+ * Deno 2.9.6 checks but does not take as a name, so `--allow-sys` stays whole.
  */
 export const AGENT = [
   "--no-prompt",

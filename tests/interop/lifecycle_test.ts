@@ -55,6 +55,14 @@ for (const [mode, kind, needs] of [["tcx", "tcx", [tcx]], ["legacy", "bpf", []]]
   });
 }
 
+testWith(NEEDS, "every debug endpoint answers under the permissions that the agent has", async () => {
+  await using lab = await createLab();
+  await using agent = await startAgent(lab);
+  const paths = (await agent.get("/")).trim().split("\n");
+  assert(paths.includes("/debug/pprof/profile"), paths.join(", "));
+  for (const path of paths) assert.notEqual(await agent.get(`${path}?seconds=1`), "", path);
+});
+
 /** Runs the agent in the lab's node until it ends by itself. */
 function runAgent(lab: Lab, ...args: string[]) {
   const main = new URL("../../main.ts", import.meta.url).pathname;
