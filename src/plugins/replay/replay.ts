@@ -67,17 +67,16 @@ export function createReplay(options: ReplayOptions): Replay {
 
 async function open({ path, stdin }: ReplayOptions): Promise<ReadableStream<Uint8Array>> {
   if (path === "-") return stdin ?? Deno.stdin.readable;
-  try {
-    const bytes: ReadableStream<Uint8Array<ArrayBuffer>> = (await Deno.open(path)).readable;
-    return path.endsWith(".gz") ? bytes.pipeThrough(new DecompressionStream("gzip")) : bytes;
-  } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file"
-      : cause instanceof Error
-      ? cause.message
-      : cause;
-    throw new Error(`Cannot replay ${path}: ${reason}`, { cause });
+  const file = await Deno.open(path).catch((cause) => {
+    if (cause instanceof Deno.errors.NotFound) throw new Error(`Cannot replay ${path}: no such file`);
+    throw new Error(`Cannot replay ${path}`, { cause });
+  });
+  if ((await file.stat()).isDirectory) {
+    file.close();
+    throw new Error(`Cannot replay ${path}: it is a folder, expected a file of JSON lines`);
   }
+  const bytes: ReadableStream<Uint8Array<ArrayBuffer>> = file.readable;
+  return path.endsWith(".gz") ? bytes.pipeThrough(new DecompressionStream("gzip")) : bytes;
 }
 
 async function replay(

@@ -117,6 +117,7 @@ Deno.test("createReplay() stops while standard input is silent", async () => {
 
 Deno.test("createReplay() names a file that it cannot open", async () => {
   await assert.rejects(replayed("/no/such/file"), { message: "Cannot replay /no/such/file: no such file" });
+  await assert.rejects(replayed("/proc"), /^Error: Cannot replay \/proc: it is a folder/);
 });
 
 Deno.test("createReplay() tells of a file that breaks off, and keeps what it had", async () => {
