@@ -129,7 +129,11 @@ async function readPem(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) throw new Error(`Cannot read ${file}: no such file`);
-    throw new Error(`Cannot read ${file}`, { cause });
+    const reason = cause instanceof Deno.errors.NotFound
+      ? "no such file"
+      : cause instanceof Error
+      ? cause.message
+      : String(cause);
+    throw new Error(`Cannot read ${file}: ${reason}`);
   }
 }

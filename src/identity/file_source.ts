@@ -137,11 +137,12 @@ export class FileSource {
   }
 }
 
+/** Says all that the cause says, so that it need not be printed behind it. */
 function unreadable(path: string, cause: unknown): Error {
   const reason = cause instanceof Deno.errors.NotFound
     ? "no such file"
     : cause instanceof Error
     ? cause.message
     : String(cause);
-  return new Error(`Cannot read ${path}: ${reason}`, { cause });
+  return new Error(`Cannot read ${path}: ${reason}`);
 }
