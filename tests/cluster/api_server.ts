@@ -209,13 +209,25 @@ export class ApiServer {
     for (const { kind, response } of this.#watches) if (kind === event.object.kind) response.write(line(event));
   }
 
+  /** Waits as long as {@link delay} says, or until the client goes: a timer must not outlive the test. */
+  #wait(response: ServerResponse): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(done, this.delay);
+      response.once("close", done);
+    });
+  }
+
   #count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://server");
-    if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
+    if (this.delay > 0) await this.#wait(response);
     if (this.html) {
       response.writeHead(200, { "content-type": "text/html" });
       response.end("<html><body>Sign in</body></html>");

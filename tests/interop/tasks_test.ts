@@ -8,7 +8,7 @@ import { ping, sendUdp, serve } from "../lab/traffic.ts";
 
 const NEEDS = [needsLab, ebpf];
 const script = (name: string) => new URL(`../../scripts/${name}`, import.meta.url).pathname;
-const COMPACT = /^\w{3} [ \d]\d [\d:.]+: (\S+) \(\w+\) (->|<-|<>) (\S+) \(\w+\) ([\w-]+) FORWARDED \((.*)\)$/;
+const COMPACT = /^\w{3} [ \d]\d [\d:.]+: (\S+) \([\w:-]+\) (->|<-|<>) (\S+) \([\w:-]+\) ([\w-]+) FORWARDED \((.*)\)$/;
 
 /** Namespaces that the given text names. */
 function namedIn(text: string): string[] {
@@ -24,6 +24,8 @@ testWith(NEEDS, "demo prints flows of every kind over IPv4 and IPv6, and removes
   for (const kind of ["UDP", "ICMPv4 EchoRequest", "ICMPv6 EchoReply", "TCP Flags: SYN", "TCP Flags: SYN, ACK"]) {
     assert(kinds.has(kind), `no ${kind} in\n${stdout}`);
   }
+  const names = new Set(flows.flatMap(([, left, , right]) => [left, right]).map((host) => host.replace(/:\d+$/, "")));
+  for (const name of ["shop/web-0", "shop/api-0", "shop/worker-0"]) assert(names.has(name), `no ${name} in\n${stdout}`);
   const points = new Set(flows.map(([, , , , point]) => point));
   assert.deepEqual([...points].sort(), ["from-endpoint", "from-network", "to-endpoint", "to-network"]);
   assert.equal(namedIn(stdout).length, 1);
