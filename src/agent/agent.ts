@@ -63,6 +63,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   );
   host.start();
   stack.defer(() => host.stop());
+  // The probes answer before anything else is there: without this part, no part would count as every part being ready.
+  let started = false;
+  state.readiness.add("agent", () => ({ alive: true, ready: started, reason: "still starting" }));
   const debug = serveDebug(state);
   stack.defer(() => debug.stop());
   const { peers } = await startNames(state, () => hubble.port, stack);
@@ -75,6 +78,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   if (options.print) startPrinter(state, stack);
   state.agentEvents.started();
   hubble.health.serving = true;
+  started = true;
   const metrics = formatAddress(debug.address.hostname, debug.address.port);
   log.info("Serving metrics and probes on {address}", { address: metrics });
   for (const listener of hubble.listeners) log.info("Serving Hubble's API on {address}", { address: listener.address });

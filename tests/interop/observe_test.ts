@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { startAgent } from "../lab/agent.ts";
 import { createLab, type Lab, type LabHost } from "../lab/lab.ts";
+import { writeIdentityFile } from "../lab/identities.ts";
 import { ebpf, lab as needsLab, testWith } from "../lab/need.ts";
 import { dnsQuery, ECHO_PORT, httpGet, ping, sendTcp, sendUdp, serve, urlHost } from "../lab/traffic.ts";
 import { cli, CLI_ENV, type FlowJson, flowsOf, hubble } from "./hubble.ts";
@@ -207,4 +208,37 @@ testWith(NEEDS, "hubble observe --follow shows flows as they happen, and history
   }
   assert(!onlyNew.lines.some((line) => port(line, 42_000)));
   assert.equal(withHistory.lines.filter((line) => port(line, 42_000)).length, 2);
+});
+
+testWith(NEEDS, "hubble observe shows and filters live flows by the names of an identity file", async () => {
+  await using lab = await createLab();
+  await using identities = await writeIdentityFile(lab);
+  const [web, api, worker] = lab.pods;
+  await using _server = await serve(web.namespace);
+  await using _agent = await startAgent(lab, { args: ["--identities", identities.path] });
+  for (const family of FAMILIES) {
+    await sendUdp(api.namespace, { address: web[family], count: 1, sourcePort: 44_001 });
+    await sendUdp(worker.namespace, { address: web[family], count: 1, sourcePort: 44_002 });
+  }
+  await flowsWhere(lab, (flow) => portsOf(flow).some((port) => port === 44_001 || port === 44_002), 16);
+  const observe = async (...args: string[]) =>
+    flowsOf(await hubble(lab.node, ["observe", "--all", "-o", "json", "--port", "44001", "--port", "44002", ...args]));
+  assert.equal((await observe()).length, 16);
+  const selections = [
+    ["--from-pod", "shop/worker"],
+    ["--from-label", "app=worker"],
+    ["--from-workload", "Deployment/worker"],
+    ["--from-ip", worker.ipv4, "--from-ip", worker.ipv6],
+    ["--to-pod", "shop/web", "--not", "--label", "app=api"],
+  ];
+  for (const args of selections) {
+    const flows = await observe(...args);
+    const ends = flows.map(({ source, destination }) => `${source?.pod_name} ${destination?.pod_name}`);
+    // Two families, each seen at both veths.
+    assert.deepEqual(ends, Array(4).fill("worker-0 web-0"), args.join(" "));
+  }
+  const compact = (await hubble(lab.node, ["observe", "--last", "1", "--pod", "shop/api"])).stdout;
+  assert.match(compact, /: shop\/api-0:44001 \(ID:\d+\) <- shop\/web-0:7 \(ID:\d+\) to-endpoint FORWARDED \(UDP\)\n$/);
+  const namespaces = JSON.parse((await hubble(lab.node, ["list", "namespaces", "-o", "json"])).stdout);
+  assert.match(JSON.stringify(namespaces), /"namespace":"shop"/);
 });
