@@ -17,7 +17,7 @@ libc();
 
 Deno.test("clockNanos() reads wall time and clocks that never go back", () => {
   const wall = Number(clockNanos(Clock.REALTIME) / 1_000_000n);
-  assert.ok(Math.abs(wall - Date.now()) < 1000);
+  assert.ok(Math.abs(wall - Date.now()) < 60_000);
   const before = clockNanos(Clock.BOOTTIME);
   assert.ok(clockNanos(Clock.BOOTTIME) >= before);
   assert.throws(() => clockNanos(99 as Clock), /Read clock 99: EINVAL/);
@@ -26,7 +26,7 @@ Deno.test("clockNanos() reads wall time and clocks that never go back", () => {
 Deno.test("wallOffsetNanos() plus the clock is wall time", () => {
   for (const clock of [Clock.BOOTTIME, Clock.MONOTONIC]) {
     const wall = Number((wallOffsetNanos(clock) + clockNanos(clock)) / 1_000_000n);
-    assert.ok(Math.abs(wall - Date.now()) < 1000);
+    assert.ok(Math.abs(wall - Date.now()) < 60_000);
   }
 });
 

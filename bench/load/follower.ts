@@ -9,16 +9,15 @@ import http2 from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { LostEventSource } from "../../proto/gen/flow/flow_pb.ts";
 import { GetFlowsRequestSchema, GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
+import { responseKind } from "./response_kind.ts";
 
 const WINDOW = 16 << 20;
-/** First byte of a GetFlowsResponse that holds a Flow: field 1, length-delimited. */
-const FLOW_TAG = 0x0a;
 const PREFIX = 5;
 
 const counts = { flows: 0, bytes: 0, lost: {} as Record<string, number>, status: "" };
 
 function message(bytes: Uint8Array): void {
-  if (bytes[0] === FLOW_TAG) {
+  if (responseKind(bytes) === "flow") {
     counts.flows++;
     return;
   }

@@ -1,5 +1,5 @@
 /** Waits until `check` no longer throws; throws its last error after `ms` milliseconds. */
-export async function eventually<T>(check: () => T | Promise<T>, ms = 10_000): Promise<T> {
+export async function eventually<T>(check: () => T | Promise<T>, ms = 20_000): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {
     try {

@@ -1,6 +1,7 @@
 /** The operator as a program: what it says and how it ends. */
 import assert from "node:assert/strict";
 import { OPERATOR } from "../../scripts/permissions.ts";
+import { batchInterval } from "../../src/operator/operator.ts";
 import { ApiServer } from "./api_server.ts";
 import { eventually } from "./eventually.ts";
 import { pod } from "./objects.ts";
@@ -20,6 +21,10 @@ async function end(args: readonly string[]): Promise<{ code: number; lines: stri
   const { code, stderr } = await operator(args).output();
   return { code, lines: new TextDecoder().decode(stderr).trim().split("\n") };
 }
+
+Deno.test("batchInterval() doubles with many agents, to at most 100 ms", () => {
+  assert.deepEqual([batchInterval(50, 1), batchInterval(50, 1000), batchInterval(80, 5000)], [50, 100, 100]);
+});
 
 Deno.test("the operator ends with one line and code 2 when it is called wrongly", async () => {
   const { code, lines } = await end(["--grpc-port", "ninety"]);

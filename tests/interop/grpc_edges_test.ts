@@ -87,7 +87,7 @@ edge("grpc-js reads history", (server) =>
 
 edge("grpc-js sees its deadline on a follower", (server) =>
   withGrpcJs(server, async (client) => {
-    const { code, messages } = await grpcJs(client, GET_FLOWS, { follow: true, number: 5n }, { timeoutMs: 1500 });
+    const { code, messages } = await grpcJs(client, GET_FLOWS, { follow: true, number: 5n }, { timeoutMs: 3000 });
     assert.deepEqual([code, messages], [GrpcStatus.DEADLINE_EXCEEDED, 5]);
   }));
 
@@ -109,7 +109,7 @@ edge("grpc-js gets UNIMPLEMENTED for what does not exist", (server) =>
 edge("grpc-js reads 200 streams at once", (server) =>
   withGrpcJs(server, async (client) => {
     const calls = Array.from({ length: 200 }, () =>
-      grpcJs(client, GET_FLOWS, { follow: true, number: 50n }, { timeoutMs: 5000, cancelAfter: 60 }));
+      grpcJs(client, GET_FLOWS, { follow: true, number: 50n }, { timeoutMs: 50_000, cancelAfter: 60 }));
     while ((await server.status()).streams < 200);
     await server.push(10);
     assert.deepEqual(
@@ -130,7 +130,10 @@ edge(
         return fields;
       };
       assert.equal((await grpcJs(client, GET_FLOWS, { number: 1n }, { metadata: metadata(8000) })).code, GrpcStatus.OK);
-      const refused = await grpcJs(client, GET_FLOWS, { number: 1n }, { metadata: metadata(40_000), timeoutMs: 3000 });
+      const refused = await grpcJs(client, GET_FLOWS, { number: 1n }, {
+        metadata: metadata(40_000),
+        timeoutMs: 30_000,
+      });
       assert.notEqual(refused.code, GrpcStatus.OK);
       assert.notEqual(refused.code, GrpcStatus.DEADLINE_EXCEEDED);
     }),

@@ -13,9 +13,9 @@ import { cli, CLI_ENV, hubble } from "./hubble.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const CLUSTER_IP = "10.96.0.7";
 
-/** Lines of `hubble observe` once there is one that matches, at most ten seconds. */
+/** Lines of `hubble observe` once there is one that matches, at most thirty seconds. */
 async function linesWith(at: Namespace, pattern: RegExp, ...args: string[]): Promise<string[]> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     const { stdout } = await hubble(at, ["observe", "--all", "-o", "compact", ...args]);
     const lines = stdout.split("\n").filter((line) => line !== "");
@@ -105,7 +105,7 @@ testWith([needsLab, ebpf, cli], "hubble observe shows what the cluster calls the
   await t.step("an address that another pod took over, without changing flows of the past", async () => {
     objects.splice(objects.findIndex(({ metadata }) => metadata.name === "b-5d4f-x"), 1, pod("shop", "heir", [b.ipv4]));
     await write();
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 30_000;
     for (let port = 41_200;; port++) {
       await sendUdp(a.namespace, { address: b.ipv4, count: 1, sourcePort: port });
       const { stdout } = await hubble(lab.node, ["observe", "--all", "-o", "compact", "--to-pod", "shop/heir"]);

@@ -80,7 +80,7 @@ function shown(port: number, options: Record<string, unknown>): Promise<string> 
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let i = 0; i < 1500 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.ok(condition(), String(condition));
 }
 

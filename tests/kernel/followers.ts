@@ -11,11 +11,10 @@
 import { Buffer } from "node:buffer";
 import http2 from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { responseKind } from "../../bench/load/response_kind.ts";
 import { LostEventSource } from "../../proto/gen/flow/flow_pb.ts";
 import { GetFlowsRequestSchema, GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
 
-/** First byte of a GetFlowsResponse that holds a Flow: field 1, length-delimited. */
-const FLOW_TAG = 0x0a;
 const counts = { flows: 0, kernelLost: 0, readerLost: 0, lostAt: {} as Record<string, number[]>, vanished: 0, slow: 0 };
 let stopping = false;
 
@@ -57,7 +56,7 @@ function proper(): void {
 }
 
 function note(message: Buffer): void {
-  if (message[0] === FLOW_TAG) {
+  if (responseKind(message) === "flow") {
     counts.flows++;
     return;
   }

@@ -17,6 +17,11 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 export const ignoreError = (): void => {};
 
+/** Whether a stream takes nothing more: after a reset it is closed for a while before it is destroyed, and then it throws. */
+export function isOver(stream: ServerHttp2Stream): boolean {
+  return stream.closed || stream.destroyed;
+}
+
 /** A server-streaming call in progress. */
 export class Call {
   readonly #stream: ServerHttp2Stream;
@@ -38,7 +43,7 @@ export class Call {
     stream.on("error", ignoreError);
     stream.on("close", () => this.#close());
     stream.on("wantTrailers", () => {
-      if (!stream.destroyed) {
+      if (!isOver(stream)) {
         stream.sendTrailers(this.#trailers ?? statusTrailers(Code.Unknown, "Call ended without a status"));
       }
     });
@@ -51,7 +56,7 @@ export class Call {
 
   /** True once nothing more can be written. */
   get finished(): boolean {
-    return this.#closed || this.#trailers !== undefined || this.#stream.destroyed;
+    return this.#closed || this.#trailers !== undefined || isOver(this.#stream);
   }
 
   /** The address on this side of the connection, for answers that must name it; undefined on a unix socket. */

@@ -10,7 +10,7 @@ import {
 import { Code, ConnectError, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { Call, ignoreError } from "./call.ts";
+import { Call, ignoreError, isOver } from "./call.ts";
 import { frame } from "./frame.ts";
 import { serveUniversal } from "./universal.ts";
 
@@ -156,6 +156,7 @@ export function decodeRequest<D extends DescMessage>(schema: D, message: Uint8Ar
 /** Answers a request that is no gRPC. */
 function refuse(stream: ServerHttp2Stream, status: number): void {
   stream.on("error", ignoreError);
+  if (isOver(stream)) return;
   stream.respond({ ":status": status }, { endStream: true });
   stream.resume();
 }

@@ -1,7 +1,7 @@
 /** Runs a unary handler of the connect router on an HTTP/2 stream. */
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { ignoreError, REQUEST_MS } from "./call.ts";
+import { ignoreError, isOver, REQUEST_MS } from "./call.ts";
 
 /** Answers `stream` with `handler`. Never rejects: a peer that goes away aborts the handler and that is all. */
 export async function serveUniversal(
@@ -40,16 +40,18 @@ async function send(
   response: UniversalServerResponse,
   extraHeaders: Readonly<Record<string, string>>,
 ): Promise<void> {
-  if (stream.destroyed || stream.closed) return;
+  if (isOver(stream)) return;
   const trailers = fromHeaders(response.trailer);
   const headers = { ":status": response.status, ...extraHeaders, ...fromHeaders(response.header) };
   if (response.body === undefined && Object.keys(trailers).length === 0) {
     stream.respond(headers, { endStream: true });
   } else {
-    stream.on("wantTrailers", () => stream.sendTrailers(fromHeaders(response.trailer)));
+    stream.on("wantTrailers", () => {
+      if (!isOver(stream)) stream.sendTrailers(fromHeaders(response.trailer));
+    });
     stream.respond(headers, { waitForTrailers: true });
     for await (const chunk of response.body ?? []) {
-      if (stream.destroyed) return;
+      if (isOver(stream)) return;
       if (!stream.write(chunk)) await drained(stream);
     }
     stream.end();

@@ -4,7 +4,7 @@ import { ChangeLog } from "./change_log.ts";
 /** What a {@link Publisher} is made with. */
 export interface PublisherOptions {
   /** Changes of this many milliseconds travel together; what changes back within them does not travel at all. */
-  readonly intervalMs: number;
+  readonly intervalMs: () => number;
   /** Bytes of past changes kept for agents that reconnect or are slow. */
   readonly logBytes: number;
 }
@@ -43,7 +43,7 @@ export class Publisher {
   /** Says that the state may have changed. */
   poke(): void {
     if (this.#log === undefined || this.#timer !== undefined || !this.#state.pending) return;
-    this.#timer = setTimeout(() => this.flush(), this.#options.intervalMs);
+    this.#timer = setTimeout(() => this.flush(), this.#options.intervalMs());
   }
 
   /** Publishes at once what has changed. */

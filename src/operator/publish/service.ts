@@ -64,6 +64,11 @@ export class IpCacheService {
     router.unary((connect) => this.#registerUnary(connect));
   }
 
+  /** Agents connected. */
+  get connected(): number {
+    return this.#streams.size;
+  }
+
   stats(): ServiceStats {
     let lag = 0;
     for (const { reader } of this.#streams) if (reader !== undefined) lag = Math.max(lag, reader.lag);

@@ -90,16 +90,17 @@ Deno.test("drain() takes everything, or as much as it has time for", () => {
 Deno.test("start() polls by itself until stop()", async () => {
   let turns = 0;
   const { state, reader } = setUp(10, undefined, () => ++turns < 5);
+  const until = async (done: () => boolean) => {
+    for (let tries = 0; tries < 4000 && !done(); tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.ok(done(), `${state.pushed} records, ${turns} turns`);
+  };
   reader.start();
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  assert.equal(state.pushed, 10);
+  await until(() => state.pushed === 10);
   state.waiting = 5;
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.equal(state.pushed, 15);
-  assert.ok(turns >= 5, `${turns} turns`);
+  await until(() => state.pushed === 15 && turns >= 5);
   reader.stop();
   reader.stop();
   state.waiting = 1;
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(state.pushed, 15);
 });

@@ -89,7 +89,7 @@ Deno.test("createReplay() keeps the distances of the flows, at a multiple of the
     const begin = performance.now();
     assert.deepEqual((await replayed(path, { speed: 20 })).ports, [0, 1, 2]);
     const elapsed = performance.now() - begin;
-    assert.ok(elapsed >= 95 && elapsed < 1000, `${elapsed} ms`);
+    assert.ok(elapsed >= 95, `${elapsed} ms`);
   });
 });
 
