@@ -4,11 +4,12 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { compressionGzip, Http2SessionManager } from "@connectrpc/connect-node";
+import fc from "fast-check";
 import { Client, credentials, Metadata, status as GrpcStatus } from "@grpc/grpc-js";
 import { GetFlowsRequestSchema, GetFlowsResponseSchema, Observer } from "../../proto/gen/observer/observer_pb.ts";
 import { type FlowServer, startFlowServer } from "./flow_server.ts";
 import { openSession, prefixed, rawCall } from "./raw_call.ts";
-import { silentClient } from "./raw_tcp.ts";
+import { END_HEADERS, END_STREAM, FRAME, frame, openConnection, requestHeaders, silentClient } from "./raw_tcp.ts";
 
 const GET_FLOWS = "/observer.Observer/GetFlows";
 
@@ -243,6 +244,55 @@ edge("A connection that ends with a request half sent leaves nothing behind", as
   const client = await silentClient(server.port, GET_FLOWS, new Uint8Array([0, 0, 0, 0, 50, 1, 2]), false);
   while ((await server.status()).streams === 0);
   client.connection.close();
+});
+
+edge("Frames in any order and of any content end nothing but their own connection", async (server) => {
+  const paths = [
+    GET_FLOWS,
+    "/observer.Observer/ServerStatus",
+    "/grpc.health.v1.Health/Watch",
+    "/peer.Peer/Notify",
+    "/x/y",
+  ];
+  const byte = fc.integer({ min: 0, max: 255 });
+  const stream = fc.integer({ min: 0, max: 6 }).map((n) => 2 * n + 1);
+  const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+  const call = fc.record({
+    path: fc.constantFrom(...paths),
+    stream,
+    flags: fc.constantFrom(END_HEADERS, END_HEADERS | END_STREAM),
+  })
+    .map(({ path, stream, flags }) => frame(FRAME.HEADERS, flags, stream, requestHeaders(path)));
+  const anyFrame = fc.oneof(
+    { weight: 4, arbitrary: call },
+    fc.tuple(stream, fc.constantFrom(0, END_STREAM)).map(([id, flags]) =>
+      frame(FRAME.DATA, flags, id, prefixed(encode({ follow: true })))
+    ),
+    fc.tuple(fc.constantFrom(FRAME.RST_STREAM, FRAME.WINDOW_UPDATE), stream, bytes(4)).map(([type, id, body]) =>
+      frame(type, 0, id, body)
+    ),
+    fc.tuple(fc.constantFrom(FRAME.GOAWAY, FRAME.PING), bytes(8)).map(([type, body]) => frame(type, 0, 0, body)),
+    bytes(6).map((body) => frame(FRAME.SETTINGS, 0, 0, body)),
+    fc.tuple(byte, byte, stream, fc.uint8Array({ maxLength: 40 })).map(([type, flags, id, body]) =>
+      frame(type, flags, id, body)
+    ),
+  );
+  const conversations = fc.sample(fc.array(anyFrame, { maxLength: 20 }), { numRuns: 400, seed: 36788 });
+  for (let i = 0; i < conversations.length; i += 8) {
+    await Promise.all(
+      conversations.slice(i, i + 8).map(async (frames, n) => {
+        const connection = await openConnection(server.port);
+        for (const one of frames) await connection.write(one).catch(() => {});
+        // Some leave at once, some read a little first.
+        if (n % 2 === 0) {
+          const late = new Promise<null>((resolve) => setTimeout(resolve, 10, null));
+          const read = connection.read(new Uint8Array(4096)).catch(() => null);
+          await Promise.race([read, late]);
+        }
+        connection.close();
+      }),
+    );
+  }
 });
 
 edge("Readers that stopped cost no memory, and hear what they missed when they go on", async (server) => {

@@ -2,14 +2,24 @@
 
 /** The first bytes of every HTTP/2 connection of a client (RFC 9113 section 3.4). */
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const TYPE = { DATA: 0, HEADERS: 1, SETTINGS: 4, PING: 6 };
-const END_HEADERS = 4;
-const END_STREAM = 1;
+/** Types of frames (RFC 9113 section 6). */
+export const FRAME = {
+  DATA: 0,
+  HEADERS: 1,
+  PRIORITY: 2,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PING: 6,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+};
+export const END_HEADERS = 4;
+export const END_STREAM = 1;
 
 const encoder = new TextEncoder();
 
 /** One frame (RFC 9113 section 4.1). */
-function frame(type: number, flags: number, stream: number, payload: Uint8Array): Uint8Array {
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Uint8Array {
   const out = new Uint8Array(9 + payload.length);
   const view = new DataView(out.buffer);
   view.setUint32(0, payload.length << 8 | type);
@@ -33,6 +43,21 @@ export interface SilentClient {
   closed(): Promise<void>;
 }
 
+/** The header block of a gRPC request. */
+export function requestHeaders(path: string): Uint8Array {
+  const fields = { ":method": "POST", ":scheme": "http", ":path": path, ":authority": "test" };
+  const all = { ...fields, "content-type": "application/grpc", te: "trailers" };
+  return new Uint8Array(Object.entries(all).flatMap(([name, value]) => [...literal(name, value)]));
+}
+
+/** Connects and sends the preface and empty settings. */
+export async function openConnection(port: number): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await connection.write(encoder.encode(PREFACE));
+  await connection.write(frame(FRAME.SETTINGS, 0, 0, new Uint8Array()));
+  return connection;
+}
+
 /** Opens a stream on `path` with `body` as its request (already prefixed), and then answers nothing, pings included. */
 export async function silentClient(
   port: number,
@@ -40,16 +65,9 @@ export async function silentClient(
   body: Uint8Array,
   endStream = true,
 ): Promise<SilentClient> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
-  const fields = [[":method", "POST"], [":scheme", "http"], [":path", path], [":authority", "test"], [
-    "content-type",
-    "application/grpc",
-  ], ["te", "trailers"]];
-  const block = fields.flatMap(([name, value]) => [...literal(name, value)]);
-  await connection.write(encoder.encode(PREFACE));
-  await connection.write(frame(TYPE.SETTINGS, 0, 0, new Uint8Array()));
-  await connection.write(frame(TYPE.HEADERS, END_HEADERS, 1, new Uint8Array(block)));
-  await connection.write(frame(TYPE.DATA, endStream ? END_STREAM : 0, 1, body));
+  const connection = await openConnection(port);
+  await connection.write(frame(FRAME.HEADERS, END_HEADERS, 1, requestHeaders(path)));
+  await connection.write(frame(FRAME.DATA, endStream ? END_STREAM : 0, 1, body));
   return {
     connection,
     async closed() {
