@@ -16,6 +16,9 @@ export interface Prefix {
   readonly bytes: Uint8Array;
 }
 
+/** Four decimal numbers from 0 to 255 without leading zeros. */
+const DOTTED_QUAD = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
 /** A dotted quad at the end of an IPv6 address (RFC 4291 section 2.2, third form). */
 const EMBEDDED_QUAD = /^(.*:)([\d.]+)$/;
 
@@ -40,10 +43,12 @@ export function isMapped(bytes: Uint8Array): boolean {
 /** Writes an address as 16 bytes into `out`. Returns false, and leaves `out` undefined, when the text is no address. */
 export function parseAddress(text: string, out: Uint8Array): boolean {
   if (!text.includes(":")) {
-    if (!IPv4.isValidFourPartDecimal(text)) return false;
+    // Nearly every address of a cluster comes by here, 100,000 in a snapshot: ipaddr.js takes ten times as long.
+    if (!DOTTED_QUAD.test(text)) return false;
     out.fill(0, 0, 10);
     out[10] = out[11] = 255;
-    out.set(IPv4.parse(text).octets, 12);
+    const octets = text.split(".");
+    for (let i = 0; i < 4; i++) out[12 + i] = Number(octets[i]);
     return true;
   }
   const plain = text.includes("%") ? undefined : withoutQuad(text);

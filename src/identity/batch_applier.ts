@@ -109,13 +109,14 @@ export class BatchApplier {
     if (update.updateType === UpdateType.DELETE) {
       this.#deletes++;
       this.#named?.delete(prefix);
-      this.#remove(prefix);
+      this.#cache.delete(parsed);
+      this.#setNode(prefix, undefined);
       return;
     }
     this.#upserts++;
     this.#named?.add(prefix);
     const entry = this.#entryOf(update);
-    this.#cache.set(prefix, makeIdentity(entry));
+    this.#cache.set(parsed, makeIdentity(entry));
     this.#setNode(prefix, entry.nodeAddress ? entry.node : undefined);
   }
 
@@ -124,11 +125,6 @@ export class BatchApplier {
     if (name === undefined && !this.#nodePrefixes.delete(prefix)) return;
     if (name !== undefined) this.#nodePrefixes.add(prefix);
     this.#nodes.set(prefix, name);
-  }
-
-  #remove(prefix: string): void {
-    this.#cache.delete(prefix);
-    this.#setNode(prefix, undefined);
   }
 
   #sweep(): void {

@@ -120,12 +120,12 @@ export class IpCache {
   }
 
   /**
-   * Says what an address or CIDR stands for. Returns false when nothing changed: an equal identity, or a higher layer
+   * Says what an address or CIDR (its text, or read already) stands for. Returns false when nothing changed: an equal identity, or a higher layer
    * is believed.
    *
    * @throws {SyntaxError} when `prefix` is neither an address nor a CIDR.
    */
-  set(prefix: string, identity: Identity, layer: Layer = Layer.CLUSTER): boolean {
+  set(prefix: string | Prefix, identity: Identity, layer: Layer = Layer.CLUSTER): boolean {
     const parsed = read(prefix);
     const name = formatPrefix(parsed);
     let layers = this.#layered.get(name);
@@ -142,7 +142,7 @@ export class IpCache {
    *
    * @throws {SyntaxError} when `prefix` is neither an address nor a CIDR.
    */
-  delete(prefix: string, layer: Layer = Layer.CLUSTER): boolean {
+  delete(prefix: string | Prefix, layer: Layer = Layer.CLUSTER): boolean {
     const parsed = read(prefix);
     const name = formatPrefix(parsed);
     const layers = this.#layered.get(name);
@@ -251,7 +251,8 @@ function isSingle(prefix: Prefix): boolean {
   return prefix.length === (prefix.family === 4 ? 32 : 128);
 }
 
-function read(text: string): Prefix {
+function read(text: string | Prefix): Prefix {
+  if (typeof text !== "string") return text;
   const prefix = parsePrefix(text);
   if (prefix === undefined) {
     throw new SyntaxError(`Cannot use "${text}" as a cache key: expected an IP address or a CIDR`);

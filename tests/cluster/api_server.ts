@@ -228,6 +228,7 @@ export class ApiServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://server");
     if (this.delay > 0) await this.#wait(response);
+    if (response.destroyed || request.socket.destroyed) return;
     if (this.html) {
       response.writeHead(200, { "content-type": "text/html" });
       response.end("<html><body>Sign in</body></html>");

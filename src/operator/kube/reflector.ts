@@ -72,6 +72,8 @@ export class Reflector {
   #running: Promise<void> | undefined;
   #synced = false;
   #listed = false;
+  /** The next list is asked for in one part. */
+  #whole = false;
   #resourceVersion = "";
   #lists = 0;
   #watches = 0;
@@ -134,10 +136,14 @@ export class Reflector {
   async #list(session: ApiSession): Promise<void> {
     const { resource, store } = this.#options;
     const keys = new Set<string>();
-    let query: Record<string, string> = { limit: String(this.#limits.pageSize) };
+    let query: Record<string, string> = this.#whole ? {} : { limit: String(this.#limits.pageSize) };
     let version = "";
     do {
-      const page = await this.#page(session, query);
+      const page = await this.#page(session, query).catch((error) => {
+        // The parts took longer than the server keeps the past (etcd compacts every five minutes): all at once, then.
+        if (error instanceof ApiError && error.status === 410) this.#whole = true;
+        throw error;
+      });
       for (const item of objects(page, "items")) {
         const key = store.upsert(item);
         if (key !== undefined) keys.add(key);
@@ -148,6 +154,7 @@ export class Reflector {
     } while (query["continue"] !== "");
     if (version === "") throw new Error(`the list of ${resource.path} has no resourceVersion`);
     store.retain(keys);
+    this.#whole = false;
     this.#lists++;
     this.#resourceVersion = version;
     this.#listed = true;
