@@ -51,7 +51,6 @@ export interface AgentState {
  */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   await configureLogs(options.logLevel, options.logFormat);
-  log.info("Starting retina-agent {version} on node {node}", { version: VERSION, node: options.nodeName });
   const state = createState(options);
   await using stack = new AsyncDisposableStack();
   state.delay.start();
@@ -79,6 +78,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   state.agentEvents.started();
   hubble.health.serving = true;
   started = true;
+  // Not earlier: what cannot start says why in one line, and nothing else.
+  log.info("Started retina-agent {version} on node {node}", { version: VERSION, node: options.nodeName });
   const metrics = formatAddress(debug.address.hostname, debug.address.port);
   log.info("Serving metrics and probes on {address}", { address: metrics });
   for (const listener of hubble.listeners) log.info("Serving Hubble's API on {address}", { address: listener.address });

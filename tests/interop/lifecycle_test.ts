@@ -73,6 +73,7 @@ function runAgent(lab: Lab, ...args: string[]) {
 async function refuses(lab: Lab, code: number, message: RegExp, ...args: string[]): Promise<void> {
   const output = await runAgent(lab, ...args);
   assert.match(output.stderr, message);
+  assert.match(output.stderr, /^retina-agent: .*\n$/, "one line");
   assert.equal(output.code, code, output.stderr);
   assert.deepEqual(await attachedPrograms(lab), []);
 }
