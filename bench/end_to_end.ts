@@ -24,6 +24,8 @@ import {
 
 /** Destinations of the flood (RFC 2544); the receiving pod drops them without an answer. */
 const FLOOD_NET = "198.18.0.0/15";
+/** Connections of the load in which nearly every packet belongs to a known one. */
+const FEW = 16;
 /** Two veths see each packet from pod to pod. */
 const POINTS = 2;
 
@@ -163,12 +165,15 @@ async function main(): Promise<void> {
   await reportIdle(agent);
 
   const flood = new URL("load/flood.ts", import.meta.url).pathname;
-  const flooded = await underLoad(lab, agent, async () => {
-    const args = ["--allow-ffi", "--allow-read", flood, values.rate, `${seconds}`];
+  const flooding = (...connections: string[]) => async () => {
+    const args = ["--allow-ffi", "--allow-read", flood, values.rate, `${seconds}`, ...connections];
     const { stdout } = await client.namespace.runDeno(args, { timeoutMs: (seconds + 30) * 1000 });
     return JSON.parse(stdout) as { sent: number };
-  });
+  };
+  const flooded = await underLoad(lab, agent, flooding());
   report(`UDP, every packet a new connection, ${values.rate} packets/s`, agent, flooded, flooded.result.sent * POINTS);
+  const repeated = await underLoad(lab, agent, flooding(`${FEW}`));
+  report(`UDP, ${FEW} connections, ${repeated.result.sent} packets`, agent, repeated);
 
   const connect = new URL("load/connect.ts", import.meta.url).pathname;
   const connected = await underLoad(lab, agent, async () => {

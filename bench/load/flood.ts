@@ -1,10 +1,10 @@
 /**
- * Floods UDP datagrams, each of a connection of its own, at a fixed rate: every one is a first packet, which the agent
- * reports. Destinations are 198.18.0.0/15 (RFC 2544), all ports; the lab's receiver drops them without an answer.
+ * Floods UDP datagrams at a fixed rate. Unless told how many connections to use, each has one of its own: every one is a
+ * first packet, which the agent reports. Destinations are 198.18.0.0/15 (RFC 2544), all ports; the lab's receiver drops them without an answer.
  *
  * One `sendmmsg` carries a batch; through Deno's sockets a datagram costs several microseconds, this way under one.
  *
- *     flood.ts RATE SECONDS      packets per second; prints {"sent": N, "seconds": S}
+ *     flood.ts RATE SECONDS [CONNECTIONS]      packets per second; prints {"sent": N, "seconds": S}
  */
 const BATCH = 64;
 const [AF_INET, SOCK_DGRAM] = [2, 2];
@@ -14,8 +14,10 @@ const [MMSGHDR, SOCKADDR, IOVEC] = [64, 16, 16];
 const FIRST_ADDRESS = 0xc612_0000; // 198.18.0.0
 const ADDRESSES = 1 << 17;
 
-const [rate, seconds] = Deno.args.map(Number);
-if (!(rate > 0 && seconds > 0)) throw new RangeError(`Cannot flood "${Deno.args.join(" ")}": expected RATE SECONDS`);
+const [rate, seconds, connections = Infinity] = Deno.args.map(Number);
+if (!(rate > 0 && seconds > 0)) {
+  throw new RangeError(`Cannot flood "${Deno.args.join(" ")}": expected RATE SECONDS [CONNECTIONS]`);
+}
 
 const libc = Deno.dlopen("libc.so.6", {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -46,11 +48,12 @@ for (let index = 0; index < BATCH; index++) {
 const fd = libc.symbols.socket(AF_INET, SOCK_DGRAM, 0);
 if (fd < 0) throw new Error("Failed to open a UDP socket");
 let next = 0;
-/** Sends one batch to addresses and ports that were not used before. */
+/** Sends one batch, each packet to the next address and port. */
 function batch(): number {
   for (let index = 0; index < BATCH; index++, next++) {
-    nameView.setUint16(index * SOCKADDR + 2, 1 + next % 65535); // network byte order
-    nameView.setUint32(index * SOCKADDR + 4, FIRST_ADDRESS + Math.floor(next / 65535) % ADDRESSES);
+    const connection = next % connections;
+    nameView.setUint16(index * SOCKADDR + 2, 1 + connection % 65535); // network byte order
+    nameView.setUint32(index * SOCKADDR + 4, FIRST_ADDRESS + Math.floor(connection / 65535) % ADDRESSES);
   }
   const sent = libc.symbols.sendmmsg(fd, messages, BATCH, 0);
   // A full socket buffer waits in the kernel; anything else ends the flood.
