@@ -24,4 +24,12 @@ export const AGENT = [
 ] as const;
 
 /** The operator: no FFI, no files written, no processes. */
-export const OPERATOR = ["--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-sys"] as const;
+export const OPERATOR = [
+  "--no-prompt",
+  "--allow-net",
+  "--allow-read",
+  "--allow-env",
+  "--allow-sys",
+  // As for the agent; with 100,000 pods it saves 100 MB under load, and costs nothing that could be measured.
+  "--v8-flags=--max-semi-space-size=2",
+] as const;

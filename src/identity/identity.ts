@@ -9,7 +9,7 @@ export interface Identity {
   readonly namespace: string;
   /** Pod name; empty when the address is no pod's. */
   readonly pod: string;
-  /** Service name when the address itself is a service's; empty otherwise. */
+  /** Name of the service whose address this is, or of one that the pod is a backend of; empty otherwise. */
   readonly service: string;
   /** Node name when the address is a node's; empty otherwise. */
   readonly node: string;
@@ -23,7 +23,7 @@ export interface Identity {
   readonly names: readonly string[];
   /** `flow.Endpoint` in protobuf form, without the field's tag and length. */
   readonly endpointBytes: Uint8Array;
-  /** `flow.Service` in protobuf form, without tag and length; empty when the address is no service's. */
+  /** `flow.Service` in protobuf form, without tag and length; empty when there is no {@link service}. */
   readonly serviceBytes: Uint8Array;
 }
 
