@@ -131,6 +131,8 @@ function exchange(request: ClientRequest, body: string | undefined, signal: Abor
     const done = () => signal.removeEventListener("abort", abort);
     request.on("response", (response) => {
       done();
+      // Whoever reads it is told; one that is dropped unread must not end the process.
+      response.on("error", () => {});
       resolve(response);
     });
     request.on("error", (error) => {

@@ -103,6 +103,7 @@ export class IpCacheService {
       this.#refused++;
       throw new ConnectError(this.#state.refusal, Code.Unavailable);
     }
+    if (call.finished) return;
     const stream: Stream = {
       call,
       node: request.nodeName,

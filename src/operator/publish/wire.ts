@@ -10,8 +10,11 @@ import type { Change } from "../state/claims.ts";
 
 /** Version of the protocol that this operator speaks. */
 export const PROTOCOL_VERSION = 1;
-/** No message is larger than this, in bytes, as long as no single entry is. */
-export const MAX_MESSAGE = 1024 * 1024;
+/**
+ * No message is larger than this, in bytes, as long as no single entry is. The protocol allows four times as much; but each
+ * agent has one message on its way, and thousands of them connect at once when an operator has restarted.
+ */
+export const MAX_MESSAGE = 256 * 1024;
 /** Room for what a batch carries beside its updates. */
 const TRAILER = 64;
 /** Frames shorter than this are not worth compressing. */
