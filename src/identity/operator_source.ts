@@ -58,7 +58,7 @@ export interface OperatorStatus extends ApplierStats {
 const METHOD = `/${IpCache.typeName}/${IpCache.method.streamUpdates.name}`;
 const PING_MS = 10_000;
 const CONNECT_MS = 5_000;
-/** An operator sends at most 1 MiB in a message; one of the first version sends everything in one. */
+/** An operator sends at most 256 KiB in a message; one of the first version sends everything in one. */
 const MAX_MESSAGE = 64 * 1024 * 1024;
 
 /** Fills the cache from an operator: connects, follows, and connects again for as long as it runs. */
