@@ -17,6 +17,11 @@ function operator(args: readonly string[], env: Record<string, string> = {}): De
   });
 }
 
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 async function end(args: readonly string[]): Promise<{ code: number; lines: string[] }> {
   const { code, stderr } = await operator(args).output();
   return { code, lines: new TextDecoder().decode(stderr).trim().split("\n") };
@@ -59,7 +64,7 @@ Deno.test("the operator serves probes, metrics and its state, and stops when it 
   const api = await ApiServer.start();
   api.set(pod("shop", "a", ["10.1.0.2"]), pod("shop", "b", ["10.1.0.3", "fd00:1::3"]));
   const kubeconfig = await api.writeKubeconfig(`${folder}/kubeconfig`);
-  const port = 20_000 + Deno.pid % 20_000;
+  const port = freePort();
   const ports = ["--grpc-port", "0", "--debug-port", String(port)];
   const child = operator([...ports, "--grpc-address", "127.0.0.1", "--debug-address", "127.0.0.1"], {
     KUBECONFIG: kubeconfig,
