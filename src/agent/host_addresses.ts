@@ -46,7 +46,11 @@ export class HostAddresses {
   }
 }
 
-/** Every address of this network namespace's interfaces, without zone indices. Needs `--allow-sys=networkInterfaces`. */
-export function interfaceAddresses(): string[] {
-  return Deno.networkInterfaces().map((entry) => entry.address.split("%")[0]);
+/**
+ * Every address of this network namespace's interfaces, without zone indices, and with 127.0.0.1 all of 127.0.0.0/8: a
+ * resolver listens on 127.0.0.53, which no interface lists (RFC 1122 section 3.2.1.3). Needs `--allow-sys=networkInterfaces`.
+ */
+export function interfaceAddresses(interfaces: () => { address: string }[] = Deno.networkInterfaces): string[] {
+  const addresses = interfaces().map((entry) => entry.address.split("%")[0]);
+  return addresses.includes("127.0.0.1") ? [...addresses, "127.0.0.0/8"] : addresses;
 }

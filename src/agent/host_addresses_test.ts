@@ -33,6 +33,20 @@ Deno.test("HostAddresses.refresh() keeps what it knew when reading fails", () =>
   assert.equal(cache.get("10.0.0.1"), HOST_IDENTITY);
 });
 
+Deno.test("interfaceAddresses() knows all of loopback, where there is one, and no zones", () => {
+  const cache = new IpCache(new IdentityTable());
+  const interfaces = [{ address: "127.0.0.1" }, { address: "fe80::1%eth0" }];
+  const host = new HostAddresses(cache, () => interfaceAddresses(() => interfaces), (error) => assert.fail(`${error}`));
+  host.refresh();
+  const words = (d: number) => Uint32Array.of(0, 0, 0xffff0000, d);
+  assert.equal(cache.table.get(cache.lookup(words(0x3500007f), 0)), HOST_IDENTITY, "127.0.0.53");
+  assert.notEqual(cache.table.get(cache.lookup(words(0x35000080), 0)), HOST_IDENTITY, "128.0.0.53");
+  assert.equal(cache.get("fe80::1"), HOST_IDENTITY);
+  interfaces.length = 0;
+  host.refresh();
+  assert.equal(cache.size, 0);
+});
+
 Deno.test("interfaceAddresses() finds the loopback address of this machine", () => {
   assert.ok(interfaceAddresses().includes("127.0.0.1"));
 });

@@ -155,6 +155,6 @@ async function readObject(directory: string, transport: "ring" | "perf"): Promis
     return await Deno.readFile(path);
   } catch (cause) {
     if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new Error(`Cannot read ${path}: the eBPF programs are not built, run deno task build:ebpf`, { cause });
+    throw new Error(`Cannot read ${path}: the eBPF programs are not built, run deno task build:ebpf`);
   }
 }
