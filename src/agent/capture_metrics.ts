@@ -85,16 +85,20 @@ function registerConntrack(metrics: Metrics, read: Read): void {
   });
 }
 
+function stateOf({ attached, failures }: { attached: boolean; failures: number }): "attached" | "pending" | "failed" {
+  return attached ? "attached" : failures > 0 ? "failed" : "pending";
+}
+
 function registerInterfaces(metrics: Metrics, read: Read): void {
   metrics.gauge({
     name: "retina_interfaces",
-    help: "Interfaces that are to be watched, by observation point and whether the programs are attached",
+    help: "Interfaces that are to be watched, by observation point: attached, pending (not tried yet), or failed",
     labels: ["point", "state"],
     read: read(({ interfaces }) =>
       (["endpoint", "host"] as const).flatMap((point) =>
-        [true, false].map((attached) => ({
-          labels: { point, state: attached ? "attached" : "failed" },
-          value: interfaces.filter((one) => one.point === point && one.attached === attached).length,
+        (["attached", "pending", "failed"] as const).map((state) => ({
+          labels: { point, state },
+          value: interfaces.filter((one) => one.point === point && stateOf(one) === state).length,
         }))
       )
     ),

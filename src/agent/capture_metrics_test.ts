@@ -15,6 +15,8 @@ const stats: PacketparserStats = {
   interfaces: [
     { ifindex: 2, name: "eth0", point: "host", attached: true, failures: 0 },
     { ifindex: 3, name: "veth1", point: "endpoint", attached: false, failures: 2, error: "ENODEV" },
+    { ifindex: 4, name: "veth2", point: "endpoint", attached: false, failures: 0 },
+    { ifindex: 5, name: "veth3", point: "endpoint", attached: false, failures: 0 },
   ],
   watcher: { resyncs: 4, overruns: 1, reopened: 0, failures: 2 },
   conntrack: {
@@ -58,6 +60,7 @@ Deno.test("registerCaptureMetrics() shows what was seen, lost by CPU, ignored by
       'retina_interface_watcher_total{event="overrun"} 1',
       'retina_interface_watcher_total{event="attach_failure"} 2',
       'retina_interfaces{point="endpoint",state="failed"} 1',
+      'retina_interfaces{point="endpoint",state="pending"} 2',
       'retina_interfaces{point="host",state="attached"} 1',
       'retina_interfaces{point="host",state="failed"} 0',
       'retina_capture_info{transport="ring",attach_mode="tcx"} 1',
