@@ -1,4 +1,8 @@
-import { compactViewLine } from "../flow/compact.ts";
+import { create } from "@bufbuild/protobuf";
+import { timestampNow } from "@bufbuild/protobuf/wkt";
+import { LostEventSchema, LostEventSource } from "../../proto/gen/flow/flow_pb.ts";
+import { GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
+import { compactLine, compactViewLine } from "../flow/compact.ts";
 import type { FlowStore } from "../flow/store.ts";
 import { FlowView, type RecordContext } from "../flow/view.ts";
 
@@ -21,7 +25,7 @@ export async function printFlows(
     if (position === store.head) await pushed(store, signal);
     let text = "";
     if (position < store.oldest) {
-      text += `EVENTS LOST: HUBBLE_RING_BUFFER ${store.oldest - position}\n`;
+      text += `${lostLine(store.oldest - position)}\n`;
       position = store.oldest;
     }
     const end = Math.min(store.head, position + TURN);
@@ -31,6 +35,15 @@ export async function printFlows(
     // A write to a file may end at once: capture gets its turn all the same.
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
+}
+
+/** The line of events that this reader missed. */
+function lostLine(count: number): string | undefined {
+  const value = create(LostEventSchema, { source: LostEventSource.HUBBLE_RING_BUFFER, numEventsLost: BigInt(count) });
+  return compactLine(create(GetFlowsResponseSchema, {
+    time: timestampNow(),
+    responseTypes: { case: "lostEvents", value },
+  }));
 }
 
 /** Writes all of a text to standard output. */

@@ -48,9 +48,10 @@ Deno.test("printFlows() says how many flows a slow reader missed", async () => {
   }, stop.signal);
   push(store, 0, 1);
   await done;
+  assert.match(out, /^\w{3} [ \d]\d [\d:.]{12} EVENTS LOST/m);
   assert.deepEqual(summaries(out), [
     "flow 0",
-    "EVENTS LOST: HUBBLE_RING_BUFFER 6",
+    "EVENTS LOST: HUBBLE_RING_BUFFER CPU(0) 6",
     "flow 7",
     "flow 8",
     "flow 9",

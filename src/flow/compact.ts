@@ -1,7 +1,8 @@
 import {
-  DropReason,
+  AuthType,
   type Endpoint,
   type Flow,
+  L7FlowType,
   type LostEvent,
   LostEventSource,
   type Service,
@@ -11,6 +12,7 @@ import {
 import type { GetFlowsResponse } from "../../proto/gen/observer/observer_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Identity } from "../identity/identity.ts";
+import { DROP_TEXTS } from "./drop_texts.ts";
 import { EVENT, EventFlag, IpProtocol, ReplyState, SlotKind } from "./record.ts";
 import { summaryKey, summaryText } from "./summary.ts";
 import { addressText } from "./text.ts";
@@ -25,7 +27,7 @@ import type { FlowView } from "./view.ts";
 export function compactLine(response: GetFlowsResponse): string | undefined {
   const { case: kind, value } = response.responseTypes;
   if (kind === "flow") return `${timeText(value.time)}: ${flowText(value)}`;
-  if (kind === "lostEvents") return `${timeText(response.time)}: ${lostText(value)}`;
+  if (kind === "lostEvents") return `${timeText(response.time)} ${lostText(value)}`;
   return undefined;
 }
 
@@ -69,13 +71,12 @@ function arrowText(from: string, to: string, isReply: boolean | undefined): stri
 function flowText(flow: Flow): string {
   const from = `${hostText(flow, "source")} ${identityText(flow.source?.identity ?? 0)}`;
   const to = `${hostText(flow, "destination")} ${identityText(flow.destination?.identity ?? 0)}`;
-  return `${arrowText(from, to, flow.isReply)} ${typeText(flow)} ${verdictText(flow)} (${flow.Summary})`;
+  return `${arrowText(from, to, flow.isReply)} ${typeText(flow)} ${verdictText(flow)} (${messageSummary(flow)})`;
 }
 
 function lostText({ source, numEventsLost, cpu, first, last }: LostEvent): string {
-  const where = cpu === undefined ? "" : ` CPU(${cpu})`;
   const when = first && last ? ` (first: ${timeText(first)}, last: ${timeText(last)})` : "";
-  return `EVENTS LOST: ${LostEventSource[source] ?? source}${where} ${numEventsLost}${when}`;
+  return `EVENTS LOST: ${LostEventSource[source] ?? source} CPU(${cpu ?? 0}) ${numEventsLost}${when}`;
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -182,24 +183,21 @@ function typeText(flow: Flow): string {
 }
 
 function l7Text(flow: Flow): string {
-  const kind = ["unknown", "request", "response", "sample"][flow.l7?.type ?? 0] ?? "unknown";
+  const kind = (L7FlowType[flow.l7?.type ?? 0] ?? String(flow.l7?.type)).toLowerCase();
   const record = flow.l7?.record;
-  if (record?.case === "http") return `http-${kind}`;
-  if (record?.case === "dns") {
-    return `dns-${kind}${record.value.observationSource ? ` ${record.value.observationSource}` : ""}`;
-  }
-  return `l7-${kind}`;
+  // The space stays when nobody said where the query was seen: Hubble prints it.
+  if (record?.case === "dns") return `dns-${kind} ${record.value.observationSource}`;
+  return `${record?.case ?? "l7"}-${kind}`;
 }
 
-/** Reasons that Cilium words otherwise than their enum name. */
-const DROP_TEXTS: Readonly<Record<number, string>> = { 133: "Policy denied", 181: "Policy denied by denylist" };
-
 function dropText(code: number): string {
-  const name: string | undefined = DropReason[code];
-  if (DROP_TEXTS[code] !== undefined) return DROP_TEXTS[code];
-  if (name === undefined || code === 0) return `${code}, 0`;
-  const words = name.replaceAll("_", " ").toLowerCase();
-  return words[0].toUpperCase() + words.slice(1);
+  return DROP_TEXTS[code] ?? `${code}, 0`;
+}
+
+function messageSummary({ ipTraceId, Summary, authType }: Flow): string {
+  const trace = ipTraceId && ipTraceId.traceId > 0n ? `IP Trace ID: ${ipTraceId.traceId}; ` : "";
+  const auth = authType === AuthType.DISABLED ? "" : `; Auth: ${AuthType[authType] ?? authType}`;
+  return `${trace}${Summary}${auth}`;
 }
 
 function verdictText(flow: Flow): string {

@@ -82,11 +82,11 @@ Deno.test("compactLine() shows losses with source, CPU and number", () => {
     compactLine(create(GetFlowsResponseSchema, { time, responseTypes: { case: "lostEvents", value } }));
   assert.equal(
     lost({ source: LostEventSource.PERF_EVENT_RING_BUFFER, cpu: 1, numEventsLost: 7n }),
-    "Jan  2 03:04:05.006: EVENTS LOST: PERF_EVENT_RING_BUFFER CPU(1) 7",
+    "Jan  2 03:04:05.006 EVENTS LOST: PERF_EVENT_RING_BUFFER CPU(1) 7",
   );
   assert.match(
     lost({ source: LostEventSource.HUBBLE_RING_BUFFER, numEventsLost: 2n, first: time, last: time })!,
-    /EVENTS LOST: HUBBLE_RING_BUFFER 2 \(first: Jan {2}2 03:04:05\.006, last: Jan {2}2 03:04:05\.006\)$/,
+    /EVENTS LOST: HUBBLE_RING_BUFFER CPU\(0\) 2 \(first: Jan {2}2 03:04:05\.006, last: Jan {2}2 03:04:05\.006\)$/,
   );
 });
 
@@ -114,5 +114,5 @@ Deno.test("compactViewLine() prints messages and losses too", () => {
   view.moveTo(store.pushMessage(create(FlowSchema, { ...base, uuid: "u" })));
   assert.equal(compactViewLine(view), compactLine(toResponse(view)));
   view.moveTo(store.pushLost(create(LostEventSchema, { source: 3, numEventsLost: 5n }), 60, 0));
-  assert.equal(compactViewLine(view), "Jan  1 00:01:00.000: EVENTS LOST: HUBBLE_RING_BUFFER 5");
+  assert.equal(compactViewLine(view), "Jan  1 00:01:00.000 EVENTS LOST: HUBBLE_RING_BUFFER CPU(0) 5");
 });

@@ -168,3 +168,26 @@ testWith(NEEDS, "hubble list nodes, list namespaces, watch peers, agent-events, 
   const files = (await hubble(node, ["reflect"])).stdout.trim().split("\n").map((line) => JSON.parse(line).name);
   for (const file of ["observer/observer.proto", "peer/peer.proto"]) assert(files.includes(file), `${files}`);
 });
+
+testWith(NEEDS, "--print writes what hubble observe prints of the same file", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".jsonl" });
+  await using lab = await createLab({ pods: 0 });
+  try {
+    const time = timeOf(COUNT);
+    const lost = [
+      { source: "HUBBLE_RING_BUFFER", num_events_lost: "7" },
+      { source: "PERF_EVENT_RING_BUFFER", num_events_lost: "8", cpu: 3, first: timeOf(1), last: timeOf(2) },
+    ];
+    const events = lost.map((lost_events) => `${JSON.stringify({ lost_events, node_name: "n", time })}\n`);
+    await Deno.writeTextFile(file, toJsonLines(flowLines(COUNT)) + events.join(""));
+    const expected = (await hubbleFile(file, [])).stdout.trimEnd().split("\n");
+    await using agent = await startAgent(lab, { replay: file, args: ["--print"] });
+    for (let tries = 0; agent.process.lines.length < expected.length && tries < 200; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(expected.length, COUNT + lost.length);
+    assert.deepEqual(agent.process.lines, expected);
+  } finally {
+    await Deno.remove(file);
+  }
+});
