@@ -29,6 +29,9 @@ import { VERSION } from "./version.ts";
 
 const log = logger("agent");
 
+/** How long the end waits for the last lines of `--print`, in milliseconds. */
+const PRINT_GRACE_MS = 1000;
+
 /** What the agent's parts share. */
 export interface AgentState {
   readonly options: AgentOptions;
@@ -72,9 +75,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   stack.defer(() => hubble.stop());
   stack.defer(logIdentityChanges(state.ipCache, state.agentEvents));
   registerAgentMetrics(state, hubble);
+  // Before the flows, so that it prints every one, and stopped after what attaches to the kernel.
+  if (options.print) startPrinter(state, stack);
   if (options.replay === undefined) await startCapture(state, stack);
   else await startReplay(state, options.replay, stack);
-  if (options.print) startPrinter(state, stack);
   state.agentEvents.started();
   hubble.health.serving = true;
   started = true;
@@ -200,6 +204,10 @@ function startPrinter(state: AgentState, stack: AsyncDisposableStack): void {
   });
   stack.defer(async () => {
     stop.abort();
-    await printing;
+    // A pager that nobody scrolls keeps the last write waiting for ever.
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, PRINT_GRACE_MS);
+    await Promise.race([printing, late]);
+    clearTimeout(timer);
   });
 }

@@ -5,6 +5,7 @@ import { attachedPrograms, startAgent } from "../lab/agent.ts";
 import { createLab, type Lab } from "../lab/lab.ts";
 import { btf, ebpf, lab as needsLab, tcx, testWith } from "../lab/need.ts";
 import { sendUdp, serve } from "../lab/traffic.ts";
+import { flowLines, toJsonLines } from "./fixture.ts";
 import { cli, flowsOf, hubble } from "./hubble.ts";
 
 const NEEDS = [needsLab, ebpf];
@@ -54,6 +55,32 @@ for (const [mode, kind, needs] of [["tcx", "tcx", [tcx]], ["legacy", "bpf", []]]
     assert.deepEqual(await attachedPrograms(lab), []);
   });
 }
+
+Deno.test("--print to a pager that nobody scrolls does not keep the agent from ending", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".jsonl" });
+  try {
+    // More lines than a pipe holds.
+    await Deno.writeTextFile(file, toJsonLines(flowLines(4000)));
+    const loopback = ["--hubble-address", "127.0.0.1", "--metrics-address", "127.0.0.1"];
+    const args = ["--replay", file, "--print", "--hubble-port", "0", "--metrics-port", "0", ...loopback];
+    const agent = new Deno.Command(Deno.execPath(), {
+      args: ["run", ...AGENT, new URL("../../main.ts", import.meta.url).pathname, ...args],
+      stdout: "piped", // and not read
+      stderr: "piped",
+      signal: AbortSignal.timeout(60_000),
+    }).spawn();
+    let log = "";
+    for await (const text of agent.stderr.pipeThrough(new TextDecoderStream())) {
+      if (!log.includes("Replayed") && (log + text).includes("Replayed")) agent.kill("SIGTERM");
+      log += text;
+    }
+    assert.equal((await agent.status).code, 0, log);
+    assert.doesNotMatch(log, /took too long/);
+    await agent.stdout.cancel();
+  } finally {
+    await Deno.remove(file);
+  }
+});
 
 testWith(NEEDS, "every debug endpoint answers under the permissions that the agent has", async () => {
   await using lab = await createLab();
