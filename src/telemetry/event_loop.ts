@@ -1,5 +1,5 @@
 /** How often the delay is sampled, in milliseconds: each sample wakes the process. */
-const INTERVAL_MS = 250;
+const INTERVAL_MS = 1000;
 
 /**
  * Measures how late the event loop runs timers: everything that the agent does shares one thread, and this delay is what a

@@ -8,7 +8,7 @@ const SLICE_MS = 4;
 /** Pause after a poll that found something: records gather, one wake-up takes some hundred. */
 const BUSY_PAUSE_MS = 5;
 /** Longest pause: an event waits for as long at most. A wake-up costs up to 0.2 ms of CPU, so an idle node costs half a percent of a core. */
-const IDLE_PAUSE_MS = 35;
+const IDLE_PAUSE_MS = 40;
 /** How often the clocks are compared: a step of the wall clock stays in the flows no longer than this. */
 const CLOCK_INTERVAL_MS = 1000;
 /** How long records may wait without any being read before the reader counts as stalled. */
