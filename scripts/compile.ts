@@ -57,17 +57,25 @@ async function removeDrafts(): Promise<void> {
  */
 async function unreadable(): Promise<string[]> {
   const { npmCache } = JSON.parse((await run(Deno.execPath(), ["info", "--json"])).stdout) as { npmCache: string };
-  const folder = `${npmCache}/registry.npmjs.org/bintrees`;
-  const versions = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
-  return versions.filter((entry) => entry.isDirectory).map((entry) => `${folder}/${entry.name}/test`);
+  // The cache has a folder for each registry, whatever its name.
+  const folders = (await directories(npmCache)).map((registry) => `${npmCache}/${registry}/bintrees`);
+  const versions = await Promise.all(
+    folders.map(async (folder) => (await directories(folder)).map((v) => `${folder}/${v}`)),
+  );
+  return versions.flat().map((version) => `${version}/test`);
+}
+
+async function directories(path: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(path)).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory).map((entry) => entry.name);
 }
 
 /** What to tell when `deno compile` failed: the usual reason is that denort could not be fetched. */
 export function explain(name: string, stderr: string): string {
   const text = stderr.split("\nStack backtrace")[0].trim();
-  if (!/dl\.deno\.land|denort/.test(text)) return `Failed to compile ${name}\n${text}`;
+  if (!/denort|client error \(Connect\)/.test(text)) return `Failed to compile ${name}\n${text}`;
   return `Failed to compile ${name}: cannot download denort ${Deno.version.deno}, the runtime that goes into the ` +
-    `executable. Set DENORT_BIN to the path of a denort of this version, or give access to dl.deno.land\n${text}`;
+    `executable. Set DENORT_BIN to the path of a denort of this version, or give access to Deno's download server\n${text}`;
 }
 
 async function isFile(path: string): Promise<boolean> {

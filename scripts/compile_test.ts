@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { explain } from "./compile.ts";
 
 Deno.test("explain() tells what to do when denort cannot be fetched", () => {
-  const text = explain("retina-agent", "error: client error (Connect): dns error: https://dl.deno.land/release/x.zip");
+  const text = explain(
+    "retina-agent",
+    "error: client error (Connect): dns error: https://download.example/release/x.zip",
+  );
   assert.match(
     text,
     /^Failed to compile retina-agent: cannot download denort \d+\.\d+\.\d+, .* Set DENORT_BIN to the path/,
