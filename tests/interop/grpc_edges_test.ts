@@ -53,6 +53,8 @@ function grpcJs(client: Client, path: string, request: Request, options: {
   metadata?: Metadata;
   timeoutMs?: number;
   cancelAfter?: number;
+  /** Told the number of messages so far. */
+  onMessage?: (messages: number) => void;
 } = {}): Promise<GrpcAnswer> {
   return new Promise((resolve) => {
     const call = client.makeServerStreamRequest(
@@ -66,6 +68,7 @@ function grpcJs(client: Client, path: string, request: Request, options: {
     let messages = 0;
     call.on("data", () => {
       if (++messages === options.cancelAfter) call.cancel();
+      options.onMessage?.(messages);
     });
     call.on("error", () => {});
     call.on("status", ({ code, details }) => resolve({ code, details, messages }));
@@ -109,16 +112,20 @@ edge("grpc-js gets UNIMPLEMENTED for what does not exist", (server) =>
 
 edge("grpc-js reads 200 streams at once", (server) =>
   withGrpcJs(server, async (client) => {
-    const calls = Array.from({ length: 200 }, () =>
-      grpcJs(client, GET_FLOWS, { follow: true, number: 50n }, { timeoutMs: 50_000, cancelAfter: 60 }));
-    while ((await server.status()).streams < 200);
-    await server.push(10);
-    assert.deepEqual(
-      (await Promise.all(calls)).map(({ messages }) =>
-        messages
-      ),
-      Array(200).fill(60),
+    let begun = 0;
+    // A stream is counted by the server before its request has arrived: only the history shows that it follows.
+    const onMessage = (messages: number) => {
+      if (messages === 50) begun++;
+    };
+    const calls = Array.from(
+      { length: 200 },
+      () => grpcJs(client, GET_FLOWS, { follow: true, number: 50n }, { timeoutMs: 50_000, cancelAfter: 60, onMessage }),
     );
+    let ended = false;
+    const answers = Promise.all(calls).finally(() => ended = true);
+    while (begun < 200 && !ended) await new Promise((resolve) => setTimeout(resolve, 10));
+    await server.push(10);
+    assert.deepEqual((await answers).map(({ messages }) => messages), Array(200).fill(60));
   }));
 
 edge(
