@@ -7,7 +7,7 @@ import { FlowEncoder } from "../flow/encoder.ts";
 import { event, type Fixture, fixture } from "../flow/test_support.ts";
 import { EVENT } from "../flow/record.ts";
 import type { FlowView } from "../flow/view.ts";
-import { splitMessages } from "../../tests/interop/raw_call.ts";
+import { MessageReader } from "../../tests/interop/raw_call.ts";
 import type { FlowQuery } from "./flow_query.ts";
 import { FlowReader, type Progress } from "./flow_reader.ts";
 
@@ -63,7 +63,7 @@ class Harness {
     for (let turns = 0; turns < 1000; turns++) {
       const buffer = new Uint8Array(bufferSize);
       const { length, progress } = reader.read(buffer);
-      seen.push(...splitMessages([buffer.subarray(0, length)]).map(describe));
+      seen.push(...new MessageReader().push(buffer.subarray(0, length)).map(describe));
       if (progress === "grow") bufferSize *= 2;
       else if (progress !== "more") return { seen, progress };
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { FlowSchema } from "../../proto/gen/flow/flow_pb.ts";
 import { GetFlowsResponseSchema } from "../../proto/gen/observer/observer_pb.ts";
-import { splitMessages } from "../../tests/interop/raw_call.ts";
+import { MessageReader } from "../../tests/interop/raw_call.ts";
 import { FlowEncoder } from "../flow/encoder.ts";
 import { event, type Fixture, fixture } from "../flow/test_support.ts";
 import type { FlowQuery } from "./flow_query.ts";
@@ -48,7 +48,7 @@ class FakeCall implements FlowCall {
   /** Flows and lost flows that were written. */
   get counts(): { flows: number; lost: number } {
     const counts = { flows: 0, lost: 0 };
-    for (const message of splitMessages(this.written)) {
+    for (const message of this.written.flatMap((bytes) => new MessageReader().push(bytes))) {
       const { responseTypes } = fromBinary(GetFlowsResponseSchema, message);
       if (responseTypes.case === "lostEvents") counts.lost += Number(responseTypes.value.numEventsLost);
       else counts.flows++;

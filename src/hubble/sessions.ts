@@ -1,5 +1,6 @@
 /** Keeps the HTTP/2 connections of all listeners: their number, keep-alive, idle ones, and the end of all. */
 import { constants, type ServerHttp2Session } from "node:http2";
+import { shareConnection } from "../http2/fair.ts";
 import { ignoreError } from "./grpc/call.ts";
 import type { Limits } from "./limits.ts";
 
@@ -41,6 +42,7 @@ export class Sessions {
       return;
     }
     const connection: Connection = { streams: 0, idleSince: this.#now(), pingedAt: this.#now(), unanswered: false };
+    shareConnection(session);
     this.#connections.set(session, connection);
     session.on("stream", (stream) => {
       connection.streams++;

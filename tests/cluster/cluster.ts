@@ -50,7 +50,7 @@ export class TestCluster {
     await operator.stop();
   }
 
-  agent(address: string, tls?: ClientTlsFiles): TestAgent {
+  agent(address: string, tls?: ClientTlsFiles, delayMs = 50): TestAgent {
     const cache = new IpCache(new IdentityTable());
     const nodes = new ClusterNodes();
     const messages: string[] = [];
@@ -60,10 +60,10 @@ export class TestCluster {
       cache,
       nodes,
       report: (_level, message) => void messages.push(message),
-      // Always the shortest delay, so that tests do not wait.
+      // Always the same short delay, so that tests do not wait.
       backoff: new class extends Backoff {
         override next() {
-          return 50;
+          return delayMs;
         }
       }(),
       ...(tls && { tls }),

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { Client, credentials, Metadata, status as GrpcStatus } from "@grpc/grpc-js";
 import { GetFlowsRequestSchema, GetFlowsResponseSchema, Observer } from "../../proto/gen/observer/observer_pb.ts";
 import { type FlowServer, startFlowServer } from "./flow_server.ts";
-import { openSession, prefixed, rawCall } from "./raw_call.ts";
+import { MessageReader, openSession, prefixed, rawCall } from "./raw_call.ts";
 import { END_HEADERS, END_STREAM, FRAME, frame, openConnection, requestHeaders, silentClient } from "./raw_tcp.ts";
 
 const GET_FLOWS = "/observer.Observer/GetFlows";
@@ -305,43 +305,59 @@ edge("Frames in any order and of any content end nothing but their own connectio
 });
 
 edge("Readers that stopped cost no memory, and hear what they missed when they go on", async (server) => {
+  const pushed = 320_000;
   const session = await openSession(`http://127.0.0.1:${server.port}`);
   const stopped = Array.from({ length: 20 }, () => {
-    let resume = () => {};
     const { promise: serving, resolve: served } = Promise.withResolvers<void>();
+    const told = { flows: 0, lost: 0 };
+    let resume = () => {};
     const done = rawCall(session, GET_FLOWS, encode({ follow: true }), {
       with(stream) {
         stream.pause();
         stream.once("response", () => served());
         resume = () => {
-          const quiet = () => stream.close(8);
-          let timer = setTimeout(quiet, 3000);
-          stream.on("data", () => {
-            clearTimeout(timer);
-            timer = setTimeout(quiet, 3000);
+          const reader = new MessageReader();
+          stream.on("data", (chunk: Uint8Array) => {
+            for (const message of reader.push(chunk)) {
+              const { responseTypes: { case: kind, value } } = fromBinary(GetFlowsResponseSchema, message);
+              if (kind === "flow") told.flows++;
+              if (kind === "lostEvents") told.lost += Number(value.numEventsLost);
+            }
+            // All is told. More than that would be told as well, and shows in the sum.
+            if (told.flows + told.lost >= pushed) setTimeout(() => stream.close(8), 100);
           });
           stream.resume();
         };
       },
     });
-    return { done, serving, resume: () => resume() };
+    return { done, serving, told, resume: () => resume() };
   });
   await Promise.all(stopped.map(({ serving }) => serving));
   await server.push(20_000);
   const { rss: before } = await server.status();
-  const { rss: after } = await server.push(300_000);
+  const { rss: after } = await server.push(pushed - 20_000);
   assert.ok(after - before < 24 * 1024 * 1024, `grew by ${((after - before) / 2 ** 20).toFixed(1)} MiB`);
   stopped.forEach(({ resume }) => resume());
-  const answers = await Promise.all(stopped.map(({ done }) => done));
-  for (const { messages } of answers) {
-    const responses = messages.map((message) => fromBinary(GetFlowsResponseSchema, message).responseTypes);
-    const flows = responses.filter(({ case: kind }) => kind === "flow").length;
-    const lost = responses.reduce(
-      (sum, one) => sum + (one.case === "lostEvents" ? Number(one.value.numEventsLost) : 0),
-      0,
-    );
-    assert.equal(flows + lost, 320_000);
+  await Promise.all(stopped.map(({ done }) => done));
+  for (const { told: { flows, lost } } of stopped) {
+    assert.equal(flows + lost, pushed);
     assert.ok(lost > 200_000, `${lost} lost`);
   }
   session.destroy();
 }, 8192);
+
+edge("The readers of one connection get the same share of it", async (server) => {
+  await server.push(20_000);
+  const session = await openSession(`http://127.0.0.1:${server.port}`);
+  const bytes: number[] = Array(5).fill(0);
+  const ends = bytes.map(async (_, i) => {
+    await rawCall(session, GET_FLOWS, encode({ since: {} }), {
+      with: (stream) => stream.on("data", (chunk: Uint8Array) => bytes[i] += chunk.length),
+    });
+    return [...bytes];
+  });
+  const atFirstEnd = await Promise.race(ends);
+  await Promise.all(ends);
+  assert.ok(Math.min(...atFirstEnd) > bytes[0] / 2, `of ${bytes[0]} bytes each, when the first had all: ${atFirstEnd}`);
+  session.destroy();
+});

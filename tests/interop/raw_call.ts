@@ -58,7 +58,7 @@ export function rawCall(
       ...options.headers,
     });
     const answer: RawAnswer = { headers: {}, message: "", messages: [], reset: 0 };
-    const chunks: Uint8Array[] = [];
+    const reader = new MessageReader();
     const take = (headers: object) => {
       for (const [name, value] of Object.entries(headers)) answer.headers[name] = String(value);
     };
@@ -67,13 +67,12 @@ export function rawCall(
       take(headers);
     });
     stream.on("trailers", take);
-    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    stream.on("data", (chunk: Uint8Array) => answer.messages.push(...reader.push(chunk)));
     stream.on("error", () => {});
     stream.on("close", () => {
       const code = answer.headers["grpc-status"];
       answer.code = code === undefined ? undefined : Number(code);
       answer.message = decodeURIComponent(answer.headers["grpc-message"] ?? "");
-      answer.messages = splitMessages(chunks);
       answer.reset = stream.rstCode ?? 0;
       resolve(answer);
     });
@@ -92,20 +91,25 @@ export function prefixed(message: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Splits a body into messages; an incomplete one at the end is left out. */
-export function splitMessages(chunks: readonly Uint8Array[]): Uint8Array[] {
-  const body = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let length = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, length);
-    length += chunk.length;
+/** Splits what arrives into messages. */
+export class MessageReader {
+  #rest = new Uint8Array();
+
+  /** The messages that are complete with these bytes. */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const bytes = new Uint8Array(this.#rest.length + chunk.length);
+    bytes.set(this.#rest);
+    bytes.set(chunk, this.#rest.length);
+    const view = new DataView(bytes.buffer);
+    const messages: Uint8Array[] = [];
+    let at = 0;
+    while (at + 5 <= bytes.length) {
+      const end = at + 5 + view.getUint32(at + 1);
+      if (end > bytes.length) break;
+      messages.push(bytes.subarray(at + 5, end));
+      at = end;
+    }
+    this.#rest = bytes.slice(at);
+    return messages;
   }
-  const messages: Uint8Array[] = [];
-  for (let at = 0; at + 5 <= length;) {
-    const end = at + 5 + new DataView(body.buffer).getUint32(at + 1);
-    if (end > length) break;
-    messages.push(body.subarray(at + 5, end));
-    at = end;
-  }
-  return messages;
 }
