@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { type ClientHttp2Session, connect, createServer, type ServerHttp2Session } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  createServer,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import fc from "fast-check";
 import { IncrementalRequests, shareConnection } from "./fair.ts";
@@ -115,7 +121,7 @@ const TOTAL = 24 * 2 ** 20;
 async function shares(onSession: (session: ServerHttp2Session) => void): Promise<number[]> {
   const server = createServer();
   server.on("session", onSession);
-  server.on("stream", (stream) => {
+  server.on("stream", (stream: ServerHttp2Stream) => {
     const block = new Uint8Array(65_536);
     const send = () => {
       if (!stream.closed && !stream.destroyed) stream.write(block, () => setImmediate(send));
