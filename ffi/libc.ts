@@ -20,6 +20,21 @@ const symbols = {
     ],
     result: "i32",
   },
+  madvise: {
+    parameters: [
+      "usize", // void *addr, which nothing here dereferences
+      "usize", // size_t length
+      "i32", // int advice
+    ],
+    result: "i32",
+  },
+  // malloc.h
+  malloc_trim: {
+    parameters: [
+      "usize", // size_t pad
+    ],
+    result: "i32",
+  },
   // fcntl.h; variadic, but the mode is read only when a file is made
   open: {
     parameters: [

@@ -19,8 +19,9 @@ export const AGENT = [
   "--allow-write",
   "--allow-env",
   "--allow-sys",
-  // Not a permission: the young generation grows to three times 16 MB under load otherwise, for garbage that dies at once.
-  "--v8-flags=--max-semi-space-size=2",
+  // Not permissions. The young generation grows to three times 16 MB under load otherwise, for garbage that dies at once;
+  // the collector is called once, before anything is captured (`src/agent/memory.ts`).
+  "--v8-flags=--max-semi-space-size=2,--expose-gc",
 ] as const;
 
 /** The operator: no FFI, no files written, no processes. */

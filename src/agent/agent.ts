@@ -19,6 +19,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { startCapture } from "./capture.ts";
 import { debugHandlers } from "./debug.ts";
 import { HostAddresses, interfaceAddresses } from "./host_addresses.ts";
+import { collectStartGarbage, releaseStartMemory } from "./memory.ts";
 import { registerAgentMetrics } from "./metrics.ts";
 import { startNames } from "./names.ts";
 import type { AgentOptions } from "./options.ts";
@@ -77,6 +78,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   registerAgentMetrics(state, hubble);
   // Before the flows, so that it prints every one, and stopped after what attaches to the kernel.
   if (options.print) startPrinter(state, stack);
+  // Nothing is captured yet that a pause could lose.
+  collectStartGarbage();
   if (options.replay === undefined) await startCapture(state, stack);
   else await startReplay(state, options.replay, stack);
   state.agentEvents.started();
@@ -87,6 +90,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const metrics = formatAddress(debug.address.hostname, debug.address.port);
   log.info("Serving metrics and probes on {address}", { address: metrics });
   for (const listener of hubble.listeners) log.info("Serving Hubble's API on {address}", { address: listener.address });
+  releaseStartMemory();
   await aborted(signal);
   log.info("Stopping: {reason}", { reason: String(signal.reason) });
 }
