@@ -52,7 +52,9 @@ testWith([needsLab], "dispose() ends the processes inside and removes every name
   const lab = await createLab({ pods: 1 });
   const names = [lab.node, lab.client.namespace, lab.pods[0].namespace].map((namespace) => namespace.name);
   assert.deepEqual(names.filter((name) => !listNamespaces().includes(name)), []);
-  const sleeper = lab.node.start("sleep", ["60"]);
+  // Once it has spoken it is inside; before, nothing tells that it is about to be.
+  const sleeper = lab.node.start("sh", ["-c", "echo inside; exec sleep 60"]);
+  await sleeper.waitForLine((line) => line === "inside");
   await lab.dispose();
   assert.equal((await sleeper.ended).code, 137);
   await lab.dispose();
