@@ -1,6 +1,7 @@
 /**
  * `deno task check`: the one gate. Format, lint, types of everything, the import rules, the house rules that a machine
- * can see, and whether the generated protobuf code is what the .proto files give. Exits with 1 when one fails.
+ * can see, and whether the generated protobuf code is what the .proto files give, and the chart's docs what its values give.
+ * Exits with 1 when one fails.
  */
 import { type Import, importsOf, violations } from "./imports.ts";
 import { run } from "./process.ts";
@@ -72,6 +73,7 @@ async function main(): Promise<number> {
     "import rules": async () => violations(await allImports(paths)),
     "house rules": () => Promise.resolve(houseViolations(paths, (path) => Deno.readTextFileSync(new URL(path, ROOT)))),
     "generated code": () => deno("run", "-A", "scripts/generate_proto.ts", "--check"),
+    "chart docs": () => deno("run", "-A", "scripts/chart_docs.ts", "--check"),
   };
   let failed = 0;
   for (const [name, step] of Object.entries(steps)) {
