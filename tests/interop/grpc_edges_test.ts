@@ -37,7 +37,7 @@ function edge(name: string, body: (server: FlowServer) => Promise<void>, capacit
 /** Waits until the server has neither streams nor connections. */
 async function settled(server: FlowServer): Promise<void> {
   let now = await server.status();
-  for (let i = 0; i < 100 && now.streams + now.connections > 0; i++) {
+  for (let i = 0; i < 1000 && now.streams + now.connections > 0; i++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
     now = await server.status();
   }

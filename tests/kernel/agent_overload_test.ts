@@ -57,7 +57,7 @@ for (const transport of ["ring", "perf"]) {
         memory = Math.max(memory, residentBytes(agent.process.pid));
       }
       const { sent } = JSON.parse((await flooding).stdout) as { sent: number };
-      await new Promise((resolve) => setTimeout(resolve, 1500)); // losses are told once a second
+      await new Promise((resolve) => setTimeout(resolve, 4000)); // losses are told once a second
       const after = await settled(agent);
       await followers.closeInput();
       const counts: Counts = JSON.parse(await followers.waitForLine((line) => line.startsWith("{")));

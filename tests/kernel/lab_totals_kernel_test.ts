@@ -87,7 +87,7 @@ for (const variant of VARIANTS) {
         const [pod] = lab.pods;
         await using _server = await serve(lab.client.namespace);
         const sent = await sendTcp(pod.namespace, { address: lab.client.ipv4, messages: 100, size: 100 });
-        await sleep(50);
+        await sleep(500); // the last segments of the closing end
         const events = inOrder(parser).filter((event) =>
           event.protocol === IpProtocol.TCP &&
           sent.sourcePorts.includes(event.is_reply ? event.dst_port : event.src_port)
