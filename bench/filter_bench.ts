@@ -7,11 +7,14 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type FlowFilter, FlowFilterSchema, TrafficDirection, Verdict } from "../proto/gen/flow/flow_pb.ts";
-import { compileFilters } from "../src/flow/filter/mod.ts";
+import { compileFilters, prepareFilters } from "../src/flow/filter/mod.ts";
 import { IpProtocol, ReplyState, TcpFlag } from "../src/flow/record.ts";
 import { event, fixture, v4 } from "../src/flow/test_support.ts";
 import { recordToFlow } from "../src/flow/to_flow.ts";
 import { makeIdentity } from "../src/identity/make.ts";
+
+// Expressions are compiled by what is loaded with the first request that has one.
+await prepareFilters([create(FlowFilterSchema, { experimental: { celExpression: ["true"] } })], []);
 
 const FLOWS = 1000;
 

@@ -59,9 +59,21 @@ async function floor(lab: Lab, program: string): Promise<MemoryParts> {
   }
 }
 
+/** The resident set of a process, as a whole and by what it is for. */
+interface Sample {
+  parts: MemoryParts;
+  kinds: Record<string, number>;
+}
+
+function sample({ process: { pid } }: AgentProcess): Sample {
+  return { parts: memoryParts(pid), kinds: memoryByKind(Deno.readTextFileSync(`/proc/${pid}/smaps`)) };
+}
+
 interface Loaded {
   during: MemoryParts;
   highest: MemoryParts;
+  /** Towards the end of the load. */
+  kinds: Record<string, number>;
   after: MemoryParts;
 }
 
@@ -79,12 +91,21 @@ async function underLoad(lab: Lab, agent: AgentProcess, rate: string, seconds: n
   for (const end = performance.now() + (seconds - 1) * 1000; performance.now() < end; await pause(SAMPLE_MS)) {
     samples.push(memoryParts(agent.process.pid));
   }
+  // Once, because the kernel holds the agent's memory map still while it counts.
+  const { kinds } = sample(agent);
   await flood;
-  const highest = samples.reduce((most, sample) => sample.resident > most.resident ? sample : most);
+  const highest = samples.reduce((most, one) => one.resident > most.resident ? one : most);
   await follower.closeInput();
   await follower.ended;
   await pause(SETTLE_MS);
-  return { during: medianParts(samples), highest, after: memoryParts(agent.process.pid) };
+  return { during: medianParts(samples), highest, kinds, after: memoryParts(agent.process.pid) };
+}
+
+function kindRows(samples: readonly { kinds: Record<string, number> }[]): void {
+  for (const kind of Object.keys(samples[0].kinds)) {
+    const bytes = median(samples.map(({ kinds }) => kinds[kind] ?? 0));
+    console.log(`    ${kind.padEnd(44)}${(bytes / 1e6).toFixed(1).padStart(10)}`);
+  }
 }
 
 async function main(): Promise<void> {
@@ -125,16 +146,11 @@ async function main(): Promise<void> {
     await pause(SETTLE_MS / 2);
     await agent.get("/metrics");
     await pause(SETTLE_MS / 2);
-    const { pid } = agent.process;
-    return { parts: memoryParts(pid), kinds: memoryByKind(Deno.readTextFileSync(`/proc/${pid}/smaps`)) };
+    return sample(agent);
   });
   header("The agent, idle");
   console.log(row("10 s after it was ready", medianParts(idle.map(({ parts }) => parts))));
-  for (const kind of Object.keys(idle[0].kinds)) {
-    console.log(
-      `    ${kind.padEnd(44)}${(median(idle.map(({ kinds }) => kinds[kind] ?? 0)) / 1e6).toFixed(1).padStart(10)}`,
-    );
-  }
+  kindRows(idle);
 
   const loaded = await times(async () => {
     await using agent = await startAgent(lab, { args: ["--operator-addr", `127.0.0.1:${NAMES_PORT}`, ...positionals] });
@@ -145,6 +161,7 @@ async function main(): Promise<void> {
     row(`${values.rate} packets/s for ${seconds} s, one follower`, medianParts(loaded.map((one) => one.during))),
   );
   console.log(row("the highest meanwhile", medianParts(loaded.map((one) => one.highest))));
+  kindRows(loaded);
   console.log(row("10 s after the load", medianParts(loaded.map((one) => one.after))));
 }
 

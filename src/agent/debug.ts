@@ -2,7 +2,6 @@ import type { Identity } from "../identity/identity.ts";
 import type { IpCache } from "../identity/ip_cache.ts";
 import { json, text } from "../telemetry/http.ts";
 import { readMemory } from "../telemetry/memory.ts";
-import { ProfilerBusyError, takeCpuProfile } from "../telemetry/profile.ts";
 import type { AgentOptions } from "./options.ts";
 
 /** What the debug endpoints show. */
@@ -49,6 +48,8 @@ async function profile(url: URL, signal: AbortSignal): Promise<Response> {
   const frequency = bounded(url, "frequency", 1000, 1, 10_000);
   if (seconds instanceof Response) return seconds;
   if (frequency instanceof Response) return frequency;
+  // A profile is rare: what takes and writes it is loaded then.
+  const { ProfilerBusyError, takeCpuProfile } = await import("../telemetry/profile.ts");
   try {
     const bytes = await takeCpuProfile(seconds, Math.round(1_000_000 / frequency), signal);
     return new Response(bytes, {

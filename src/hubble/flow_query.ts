@@ -3,7 +3,7 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { GetFlowsRequest } from "../../proto/gen/observer/observer_pb.ts";
 import { compileFieldMask, type FieldMask } from "../flow/field_mask.ts";
-import { compileFilters, type FlowMatcher } from "../flow/filter/mod.ts";
+import type { FlowMatcher } from "../flow/filter/mod.ts";
 
 /** A wall-clock time: whole seconds since 1970 and the rest in nanoseconds. */
 export interface Instant {
@@ -26,14 +26,27 @@ export interface FlowQuery {
   readonly mask?: FieldMask;
 }
 
+type Matcher = FlowQuery["matcher"];
+
+const MATCH_ALL: Matcher = { matchesAll: true, matches: () => true };
+
+/** The filter engine is loaded with the first request that has a filter: a node that nobody looks at does without it. */
+async function loadCompiler({ whitelist, blacklist }: GetFlowsRequest): Promise<() => Matcher> {
+  if (whitelist.length + blacklist.length === 0) return () => MATCH_ALL;
+  const { compileFilters, prepareFilters } = await import("../flow/filter/mod.ts");
+  await prepareFilters(whitelist, blacklist);
+  return () => compileFilters(whitelist, blacklist);
+}
+
 /**
  * Checks a request and compiles its filters.
  * @throws ConnectError INVALID_ARGUMENT for `first` with `follow`, a time out of range, a bad filter or field mask.
  */
-export function flowQuery(request: GetFlowsRequest): FlowQuery {
+export async function flowQuery(request: GetFlowsRequest): Promise<FlowQuery> {
   const range = eventQuery(request);
+  const compile = await loadCompiler(request);
   try {
-    const matcher = compileFilters(request.whitelist, request.blacklist);
+    const matcher = compile();
     const mask = compileFieldMask(request.fieldMask?.paths ?? []);
     return { ...range, matcher, ...(mask && { mask }) };
   } catch (cause) {

@@ -102,7 +102,7 @@ async function getFlows(
   call: Call,
   message: Uint8Array,
 ): Promise<void> {
-  const query = flowQuery(decodeRequest(GetFlowsRequestSchema, message));
+  const query = await flowQuery(decodeRequest(GetFlowsRequestSchema, message));
   const reader = new FlowReader({
     store,
     view: new FlowView(store, record),

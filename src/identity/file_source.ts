@@ -1,6 +1,5 @@
 import type { ClusterNodes } from "./cluster_nodes.ts";
 import type { Entry } from "./entry.ts";
-import { parseIdentityFile } from "./identity_file.ts";
 import { type IpCache, Layer } from "./ip_cache.ts";
 import { makeIdentity } from "./make.ts";
 
@@ -113,7 +112,7 @@ export class FileSource {
     } catch (cause) {
       throw unreadable(path, cause);
     }
-    const next = this.#parse(text);
+    const next = await this.#parse(text);
     for (const prefix of this.#entries.keys()) {
       if (next.has(prefix)) continue;
       cache.delete(prefix, Layer.FILE);
@@ -128,7 +127,9 @@ export class FileSource {
     this.#loads++;
   }
 
-  #parse(text: string): Map<string, Entry> {
+  async #parse(text: string): Promise<Map<string, Entry>> {
+    // Most agents have no such file, and YAML takes 3 MB.
+    const { parseIdentityFile } = await import("./identity_file.ts");
     try {
       return parseIdentityFile(text);
     } catch (cause) {

@@ -1,4 +1,3 @@
-import { Counter, Gauge, Registry } from "prom-client";
 import type { FlowMetrics } from "./flow_metrics.ts";
 
 /** One value of a metric with its label values. */
@@ -15,42 +14,60 @@ export interface MetricSource {
   readonly read: () => Iterable<Sample>;
 }
 
-/** A Prometheus registry over values that other parts of the program hold. */
-export class Metrics {
-  readonly #registry = new Registry();
+/** Version 0.0.4 of Prometheus' text format, which every scraper reads. */
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-  /** Registers a value that only grows; `name` ends in `_total`. */
+/**
+ * A Prometheus registry over values that other parts of the program hold. It writes the text format by itself: it has
+ * nothing but counters and gauges, and a client library takes 4 MB.
+ */
+export class Metrics {
+  readonly #metrics = new Map<string, { readonly type: "counter" | "gauge"; readonly source: MetricSource }>();
+
+  /** Registers a value that only grows; `name` ends in `_total`. Samples with the same labels are added up. */
   counter(source: MetricSource): void {
-    new Counter({
-      name: source.name,
-      help: source.help,
-      labelNames: [...(source.labels ?? [])],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const { labels, value } of source.read()) this.inc(labels ?? {}, value);
-      },
-    });
+    this.#register("counter", source);
   }
 
-  /** Registers a value that goes up and down. */
+  /** Registers a value that goes up and down. Of samples with the same labels the last one counts. */
   gauge(source: MetricSource): void {
-    new Gauge({
-      name: source.name,
-      help: source.help,
-      labelNames: [...(source.labels ?? [])],
-      registers: [this.#registry],
-      collect() {
-        this.reset();
-        for (const { labels, value } of source.read()) this.set(labels ?? {}, value);
-      },
-    });
+    this.#register("gauge", source);
+  }
+
+  #register(type: "counter" | "gauge", source: MetricSource): void {
+    if (!/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(source.name) || this.#metrics.has(source.name)) {
+      throw new Error(`Cannot register the metric ${source.name}: expected a valid name that is not registered yet`);
+    }
+    this.#metrics.set(source.name, { type, source });
   }
 
   /** The exposition text and its content type. */
-  async render(): Promise<{ body: string; contentType: string }> {
-    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  render(): { body: string; contentType: string } {
+    let body = "";
+    for (const [name, { type, source }] of this.#metrics) {
+      body += `# HELP ${name} ${escape(source.help)}\n# TYPE ${name} ${type}\n`;
+      const series = new Map<string, number>();
+      for (const { labels, value } of source.read()) {
+        const key = labels === undefined ? "" : labelText(labels);
+        series.set(key, type === "counter" ? (series.get(key) ?? 0) + value : value);
+      }
+      for (const [labels, value] of series) body += `${name}${labels} ${numberText(value)}\n`;
+    }
+    return { body, contentType: CONTENT_TYPE };
   }
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value).replaceAll('"', '\\"')}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function escape(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+function numberText(value: number): string {
+  return Number.isFinite(value) || Number.isNaN(value) ? `${value}` : value > 0 ? "+Inf" : "-Inf";
 }
 
 /** Registers the series that come from flow records: Hubble's names where Hubble has one, Retina's prefix otherwise. */

@@ -13,8 +13,7 @@ export interface ProcessFiles {
 /**
  * Registers the process metrics that every Prometheus client has, under their usual names.
  *
- * prom-client's own collector is not used: it reads /proc with functions that ask for all permissions here, and it wakes the
- * process every ten milliseconds to measure the event loop.
+ * The files are read by the caller's functions, because Deno's own ask for all permissions below /proc.
  */
 export function registerProcessMetrics(metrics: Metrics, files: ProcessFiles): void {
   const started = Date.now() / 1000 - performance.now() / 1000;

@@ -8,7 +8,10 @@ import { compileCel } from "./cel.ts";
 import { estimateSteps } from "./cel_cost.ts";
 import { FilterError } from "./error.ts";
 import { makeBudget } from "./limits.ts";
-import { compileFilters } from "./mod.ts";
+import { compileFilters, prepareFilters } from "./mod.ts";
+
+// Expressions are compiled by what is loaded with the first request that has one.
+await prepareFilters([create(FlowFilterSchema, { experimental: { celExpression: ["true"] } })], []);
 
 function compile(...celExpression: string[]) {
   return compileFilters([create(FlowFilterSchema, { experimental: { celExpression } })], []);

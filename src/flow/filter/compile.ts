@@ -1,7 +1,7 @@
 import type { Flow, FlowFilter } from "../../../proto/gen/flow/flow_pb.ts";
 import type { FlowView } from "../view.ts";
 import { compileAddresses } from "./address_fields.ts";
-import { compileCel } from "./cel.ts";
+import { compileCel } from "./cel_loader.ts";
 import {
   compileClusters,
   compileIdentities,

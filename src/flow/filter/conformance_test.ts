@@ -1,4 +1,4 @@
-import { clone, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { clone, create, fromJson, type JsonValue } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import {
   type Endpoint,
@@ -16,7 +16,10 @@ import { event, type EventFields, fixture } from "../test_support.ts";
 import { recordToFlow } from "../to_flow.ts";
 import { EVENT_TYPE_TRACE, TRACE_SUB_TYPE } from "../trace.ts";
 import type { FlowView } from "../view.ts";
-import { compileFilters, FilterError } from "./mod.ts";
+import { compileFilters, FilterError, prepareFilters } from "./mod.ts";
+
+// Expressions are compiled by what is loaded with the first request that has one.
+await prepareFilters([create(FlowFilterSchema, { experimental: { celExpression: ["true"] } })], []);
 
 /** What Hubble's filters say about a flow, or that they are refused. */
 interface Case {

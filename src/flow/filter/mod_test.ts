@@ -5,7 +5,10 @@ import { event, fixture, v4 } from "../test_support.ts";
 import { recordToFlow } from "../to_flow.ts";
 import { compileFilter } from "./compile.ts";
 import { makeBudget } from "./limits.ts";
-import { compileFilters, FilterError, LIMITS } from "./mod.ts";
+import { compileFilters, FilterError, LIMITS, prepareFilters } from "./mod.ts";
+
+// Expressions are compiled by what is loaded with the first request that has one.
+await prepareFilters([create(FlowFilterSchema, { experimental: { celExpression: ["true"] } })], []);
 
 type Init = MessageInitShape<typeof FlowFilterSchema>;
 const filters = (...all: Init[]) => all.map((one) => create(FlowFilterSchema, one));

@@ -16,7 +16,10 @@ import { event, type EventFields, type Fixture, fixture, v4 } from "../test_supp
 import { recordToFlow } from "../to_flow.ts";
 import { uuidText } from "../uuid.ts";
 import { saltWords } from "../uuid.ts";
-import { compileFilters } from "./mod.ts";
+import { compileFilters, prepareFilters } from "./mod.ts";
+
+// Expressions are compiled by what is loaded with the first request that has one.
+await prepareFilters([create(FlowFilterSchema, { experimental: { celExpression: ["true"] } })], []);
 
 /**
  * Records and messages give the same answers. Values come from small pools that filters and flows share, so that both
