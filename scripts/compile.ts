@@ -1,6 +1,7 @@
 /**
  * `deno task compile`: dist/retina-agent and dist/retina-operator, each one executable with the eBPF objects inside.
- * Deno puts the program behind its runtime `denort`, which it downloads once unless DENORT_BIN names one.
+ * Deno puts the program behind its runtime `denort`, which it downloads once unless DENORT_BIN names one. Arguments are
+ * passed on: `--target aarch64-unknown-linux-gnu`, `--frozen`.
  */
 import { build } from "./dev.ts";
 import { AGENT, OPERATOR } from "./permissions.ts";
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
     const output = await run(Deno.execPath(), [
       "compile",
       "--exclude-unused-npm", // else every package of deno.lock goes into both
+      ...Deno.args,
       ...permissions,
       ...include.flatMap((path) => ["--include", path]),
       "--output",
