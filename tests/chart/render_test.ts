@@ -215,11 +215,37 @@ testWith([helmBuilt], "pods are scraped once: by annotations or by a monitor", a
 });
 
 testWith([helmBuilt], "a policy without peers lets nobody in, not everybody", async () => {
-  const closed = await render({ networkPolicy: { enabled: true } });
-  assert.deepEqual(find(closed, "NetworkPolicy", "hubble-relay")["spec"].ingress ?? [], []);
-  const open = find(await render(EVERYTHING), "NetworkPolicy", "hubble-relay")["spec"].ingress;
-  const peers = open[0].from.map((peer: { podSelector: { matchLabels: Labels } }) => peer.podSelector.matchLabels);
-  assert.deepEqual([peers[0]["app.kubernetes.io/name"], peers[1]["app"]], ["hubble-ui", "cli"]);
+  const policy = async (networkPolicy: Values, more: Values = {}) =>
+    find(
+      await render({ networkPolicy: { enabled: true, ...networkPolicy }, ...more }),
+      "NetworkPolicy",
+      "hubble-relay",
+    )["spec"];
+  const closed = await policy({});
+  assert.deepEqual([closed.ingress ?? [], closed.policyTypes], [[], ["Ingress"]]);
+  for (
+    const networkPolicy of [{ nodeCIDRs: ["10.0.0.0/8"] }, {
+      relayFrom: [{ podSelector: { matchLabels: { app: "cli" } } }],
+    }]
+  ) {
+    const { ingress } = await policy(networkPolicy);
+    assert.deepEqual(ingress.map(({ from }: { from: unknown[] }) => from.length), [1]);
+  }
+  const everything = find(await render(EVERYTHING), "NetworkPolicy", "hubble-relay")["spec"].ingress[0].from;
+  const [ui, cli, ...nodes] = everything;
+  assert.equal(ui.podSelector.matchLabels["app.kubernetes.io/name"], "hubble-ui");
+  assert.equal(cli.podSelector.matchLabels["app"], "cli");
+  assert.deepEqual(nodes, [{ ipBlock: { cidr: "10.0.0.0/8" } }, { ipBlock: { cidr: "fd00::/8" } }]);
+});
+
+testWith([helmBuilt], "helm test asks for what policies let it reach", async () => {
+  const script = async (networkPolicy: Values) =>
+    container(find(await render({ networkPolicy }), "Pod", "retina-test"), "test").command[2];
+  const reaches = (text: string) =>
+    ["ready agent", "ready operator", "/dev/tcp/hubble-relay"].map((part) => text.includes(part));
+  assert.deepEqual(reaches(await script({})), [true, true, true]);
+  assert.deepEqual(reaches(await script({ enabled: true })), [true, false, false]);
+  assert.deepEqual(reaches(await script({ enabled: true, nodeCIDRs: ["10.0.0.0/8"] })), [true, true, true]);
 });
 
 testWith([helmBuilt], "NOTES name commands that fit the values", async () => {
