@@ -1,6 +1,7 @@
 /** One server-streaming gRPC call on one HTTP/2 stream: headers at once, raw frames with back-pressure, trailers. */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { afterBacklog } from "./backlog.ts";
 import { RequestAssembler } from "./frame.ts";
 import { parseTimeout, type StatusCode, statusTrailers } from "./status.ts";
 
@@ -138,12 +139,12 @@ export class Call {
   }
 
   /**
-   * Queues bytes that are whole gRPC frames. `flushed` runs when the bytes have left for the socket, or never will; `bytes` must
-   * not change before. Whoever waits for it between writes holds no more than one buffer for a reader that stopped.
+   * Queues bytes that are whole gRPC frames. `flushed` runs when the connection has room for more, or never will; `bytes` must
+   * not change before. Whoever waits for it between writes holds little for a reader that stopped, whatever its window.
    */
   write(bytes: Uint8Array, flushed: () => void): void {
     if (this.finished) return flushed();
-    this.#stream.write(bytes, flushed);
+    this.#stream.write(bytes, () => afterBacklog(this.#stream, flushed));
   }
 
   /** Ends the call with a status; later calls do nothing. */
