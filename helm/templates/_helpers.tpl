@@ -24,11 +24,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* REGISTRY/REPOSITORY:TAG, or @DIGEST. Call with (list . image). */}}
+{{/* REGISTRY/REPOSITORY:TAG, or @DIGEST. Call with (list . image registry), the latter for images without their own. */}}
 {{- define "retina.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
-{{- with $image.registry }}{{ . | trimSuffix "/" }}/{{ end -}}
+{{- with $image.registry | default (index . 2) }}{{ . | trimSuffix "/" }}/{{ end -}}
 {{- $image.repository -}}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end -}}
 {{- end -}}
@@ -119,6 +119,10 @@ seccompProfile:
 {{- define "retina.check" -}}
 {{- if and .Values.hubble.relay.enabled (not .Values.operator.enabled) -}}
 {{- fail "hubble.relay.enabled needs operator.enabled: the operator tells the agents, and they tell Relay, which nodes there are" -}}
+{{- end -}}
+{{- $helm := .Values.tls.helm -}}
+{{- if ge ($helm.renewBeforeDays | int64) (min ($helm.days | int64) ($helm.caDays | int64)) -}}
+{{- fail (printf "tls.helm.renewBeforeDays is %d, no less than tls.helm.days or tls.helm.caDays: every upgrade would renew everything" ($helm.renewBeforeDays | int64)) -}}
 {{- end -}}
 {{- if and .Values.hubble.ui.enabled (not .Values.hubble.relay.enabled) -}}
 {{- fail "hubble.ui.enabled needs hubble.relay.enabled: the UI reads from Relay" -}}

@@ -202,8 +202,27 @@ testWith([helmBuilt], "peers are asked on the node itself, and images can be pin
     container(workloads(manifests).find((one) => one.metadata.name.endsWith(name))!, name).image;
   assert.match(image("agent"), /^registry\.example\/team\/retina-agent@sha256:[0-9a-f]{64}$/);
   assert.match(image("operator"), /^registry\.example:5000\/retina-operator@sha256:[0-9a-f]{64}$/);
+  const common = await render({
+    imageRegistry: "registry.example/",
+    operator: { image: { registry: "other.example" } },
+  });
+  const images = ["agent", "operator", "hubble-relay"].map((name) =>
+    container(workloads(common).find((one) => one.metadata.name.endsWith(name))!, name).image
+  );
+  assert.deepEqual(images, [
+    `registry.example/retina-agent:${config.version}`,
+    `other.example/retina-operator:${config.version}`,
+    "quay.io/cilium/hubble-relay:v1.19.4",
+  ]);
   const plain = await render();
   assert.equal(container(find(plain, "DaemonSet", "retina-agent"), "agent").image, `retina-agent:${config.version}`);
+});
+
+testWith([helmBuilt], "Relay is of the version that the tests run", async () => {
+  const modules = await Deno.readTextFile(new URL("../tools/go.mod", import.meta.url));
+  const [, version] = /github\.com\/cilium\/cilium (v\S+)/.exec(modules) ?? assert.fail("no cilium in go.mod");
+  const { image } = container(find(await render(), "Deployment", "hubble-relay"), "hubble-relay");
+  assert.equal(image, `quay.io/cilium/hubble-relay:${version}`);
 });
 
 testWith([helmBuilt], "pods are scraped once: by annotations or by a monitor", async () => {

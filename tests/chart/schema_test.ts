@@ -73,6 +73,12 @@ testWith([helmBuilt], "no mode of TLS but the word renders plain text, without t
   }
 });
 
+testWith([helmBuilt], "certificates that every upgrade would renew are refused", async () => {
+  for (const certificates of [{ days: 90 }, { caDays: 365 }, { renewBeforeDays: 1095 }]) {
+    assert.match(await refusal({ tls: { helm: certificates } }), /tls\.helm\.renewBeforeDays is \d+, no less than/);
+  }
+});
+
 testWith([helmBuilt], "parts that need each other are not rendered alone", async () => {
   assert.match(await refusal({ operator: { enabled: false } }), /hubble\.relay\.enabled needs operator\.enabled/);
   assert.match(

@@ -82,6 +82,7 @@ export const VALUE_SETS: Readonly<Record<string, Values>> = {
     networkPolicy: { enabled: true, nodeCIDRs: ["fd00::/8"] },
   },
   "digests and registries": {
+    imageRegistry: "registry.example/common",
     agent: { image: { registry: "registry.example/team", digest: DIGEST } },
     operator: { image: { registry: "registry.example:5000", tag: "v1", digest: DIGEST } },
     hubble: { relay: { image: { digest: DIGEST } } },
