@@ -9,15 +9,15 @@ const MODULES = new URL("../tests/tools/", import.meta.url).pathname;
 const OUT = new URL("../.cache/tools/", import.meta.url).pathname;
 
 interface Tool {
-  /** Folder of its Go module below tests/tools. Helm needs newer versions of what Cilium's programs are pinned to. */
-  readonly module: "" | "helm/";
+  /** Folder of its Go module below tests/tools. Helm and Kubernetes need newer versions of what Cilium's programs are pinned to. */
+  readonly module: "" | "helm/" | "manifests/";
   readonly pkg: string;
   /** Variables that the build sets. */
   readonly ldflags: string;
 }
 
 const HELM = "helm.sh/helm/v3";
-/** Minor version of the Kubernetes that Helm renders for without a cluster; go.mod's client-go is of the same. */
+/** Minor version of the Kubernetes that Helm renders for without a cluster, and that tests/tools/manifests checks by. */
 const KUBERNETES = 37;
 
 const TOOLS: Readonly<Record<string, Tool>> = {
@@ -35,7 +35,7 @@ const TOOLS: Readonly<Record<string, Tool>> = {
       `-X ${HELM}/${folder}.k8sVersionMajor=1 -X ${HELM}/${folder}.k8sVersionMinor=${KUBERNETES}`
     ).join(" "),
   },
-  manifests: { module: "helm/", pkg: "./manifests", ldflags: "" },
+  manifests: { module: "manifests/", pkg: ".", ldflags: "" },
 };
 
 /** Path of a tool, whether it is built or not. */

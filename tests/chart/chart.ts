@@ -1,4 +1,4 @@
-/** Renders the Helm chart and decodes what comes out strictly, as the types of Kubernetes' own client. */
+/** Renders the Helm chart, decodes what comes out strictly as Kubernetes' own types, and checks it as the API server does. */
 import assert from "node:assert/strict";
 import { type Output, run, type RunOptions } from "../../scripts/process.ts";
 import { toolPath } from "../../scripts/tools.ts";
@@ -59,7 +59,7 @@ export async function helm(args: readonly string[], values: Values = {}, options
 
 const rendered = new Map<string, Promise<Manifest[]>>();
 
-/** Renders the chart as release `retina` and decodes every document; a field that its type does not know is an error. */
+/** Renders the chart as release `retina` and decodes and checks every document; a field that its type does not know is an error. */
 export function render(values: Values = {}, options: RenderOptions = {}): Promise<Manifest[]> {
   // What a cluster has is asked each time.
   if (options.env !== undefined) return renderAnew(values, options);
@@ -83,7 +83,8 @@ export async function refusal(values: Values, ...args: string[]): Promise<string
   return stderr;
 }
 
-async function decode(yaml: string): Promise<Manifest[]> {
+/** The documents of a text; fails with what Kubernetes says to the first that it would not take. */
+export async function decode(yaml: string): Promise<Manifest[]> {
   const { stdout } = await run(toolPath("manifests"), ["-custom", CUSTOM.join(",")], { input: yaml });
   return stdout.split("\n").filter((line) => line !== "").map((line) => {
     const { object, error } = JSON.parse(line) as { object?: Manifest; error?: string };

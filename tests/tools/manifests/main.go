@@ -1,6 +1,6 @@
 // Command manifests reads Kubernetes manifests in YAML from standard input and decodes each one strictly as its type:
-// an unknown or doubled field, a wrong type or an unknown kind is an error. Kinds of custom resources, which no Go
-// type stands for here, are named with -custom and only listed.
+// an unknown or doubled field, a wrong type or an unknown kind is an error. Then it checks it with the API server's own
+// validation. Kinds of custom resources, which no Go type stands for here, are named with -custom and only listed.
 //
 // It prints one JSON object a document: the document as the type encodes it, or an error.
 package main
@@ -91,6 +91,9 @@ func decode(decoder runtime.Decoder, document []byte, custom map[string]bool) an
 	}
 	object, _, err := decoder.Decode(document, nil, nil)
 	if err != nil {
+		return answer{Error: fmt.Sprintf("%s %s: %v", meta.APIVersion, meta.Kind, err)}
+	}
+	if err := validate(document); err != nil {
 		return answer{Error: fmt.Sprintf("%s %s: %v", meta.APIVersion, meta.Kind, err)}
 	}
 	encoded, err := json.Marshal(object)
