@@ -8,10 +8,10 @@
 #
 # The build stage runs on the builder's own platform: eBPF objects are the same for both, and deno compiles for the other.
 # Only the packages of the runtime stage are installed under emulation. Base images can be pinned by digest:
-# --build-arg DEBIAN=docker.io/library/debian:bookworm-slim@sha256:…
+# --build-arg DEBIAN=debian:bookworm-slim@sha256:…
 
-ARG DEBIAN=docker.io/library/debian:bookworm-slim
-ARG DENO=docker.io/denoland/deno:bin-2.9.6
+ARG DEBIAN=debian:bookworm-slim
+ARG DENO=denoland/deno:bin-2.9.6
 
 FROM --platform=$BUILDPLATFORM ${DENO} AS deno
 
