@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   if (await deno(["run", "-A", "scripts/build_bpf.ts"]) !== 0) broken.push("build:ebpf");
   if (paths.length === 0 && await deno(["run", "-A", "scripts/check.ts"]) !== 0) broken.push("check");
   const lacking = await buildTools();
-  if (lacking !== undefined) console.log(`Interop tests are skipped: ${lacking}`);
+  if (lacking !== undefined) console.log(`Interop and chart tests are skipped: ${lacking}`);
 
   const groups = paths.length > 0
     ? [await test("selected", paths)]

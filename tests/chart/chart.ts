@@ -23,6 +23,8 @@ export interface Manifest {
     readonly labels: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
   };
+  /** Of what has a pod: the rules that forbid it, by level of the Pod Security Standards. */
+  readonly podSecurity?: { readonly baseline: readonly string[]; readonly restricted: readonly string[] };
   // deno-lint-ignore no-explicit-any -- what the decoder has checked already, of thirty types
   readonly [field: string]: any;
 }
@@ -87,9 +89,9 @@ export async function refusal(values: Values, ...args: string[]): Promise<string
 export async function decode(yaml: string): Promise<Manifest[]> {
   const { stdout } = await run(toolPath("manifests"), ["-custom", CUSTOM.join(",")], { input: yaml });
   return stdout.split("\n").filter((line) => line !== "").map((line) => {
-    const { object, error } = JSON.parse(line) as { object?: Manifest; error?: string };
+    const { object, error, podSecurity } = JSON.parse(line);
     assert.ok(object !== undefined, `${error}`);
-    return object;
+    return podSecurity === undefined ? object : { ...object, podSecurity };
   });
 }
 

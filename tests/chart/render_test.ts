@@ -147,6 +147,7 @@ function checkWorkload(workload: Manifest): void {
     if (one.name !== "backend") assert.ok(livenessProbe && readinessProbe, `${metadata.name} has no probes`);
   }
   if (metadata.name.endsWith("-agent")) return;
+  assert.deepEqual(workload.podSecurity, { baseline: [], restricted: [] }, metadata.name);
   assert.ok(pod.securityContext.runAsNonRoot, metadata.name);
   assert.equal(pod.securityContext.seccompProfile.type, "RuntimeDefault");
   assert.ok(pod.hostNetwork !== true && pod.hostPID !== true, metadata.name);
@@ -182,6 +183,17 @@ testWith([helmBuilt], "the agent is on every node, with its capabilities and not
   const env = environment(container(agent, "agent"));
   assert.deepEqual(Object.fromEntries(env), { NODE_NAME: "{spec.nodeName}", DENO_USE_CGROUPS: "1" });
 });
+
+testWith(
+  [helmBuilt],
+  "all that the Pod Security Standards' baseline forbids is in the agent, and of that the least",
+  async () => {
+    const manifests = await render();
+    const agent = find(manifests, "DaemonSet", "retina-agent").podSecurity;
+    assert.deepEqual(agent?.baseline, ["non-default capabilities", "host namespaces", "seLinuxOptions"]);
+    assert.deepEqual(find(manifests, "Pod", "retina-test").podSecurity?.restricted, ["host namespaces"]);
+  },
+);
 
 testWith([helmBuilt], "the operator's replicas are apart, and all but one stay in disruptions", async () => {
   const manifests = await render();
@@ -255,6 +267,14 @@ testWith([helmBuilt], "a policy without peers lets nobody in, not everybody", as
   assert.equal(ui.podSelector.matchLabels["app.kubernetes.io/name"], "hubble-ui");
   assert.equal(cli.podSelector.matchLabels["app"], "cli");
   assert.deepEqual(nodes, [{ ipBlock: { cidr: "10.0.0.0/8" } }, { ipBlock: { cidr: "fd00::/8" } }]);
+});
+
+testWith([helmBuilt], "helm test runs where an agent runs", async () => {
+  const taint = { key: "gpu", operator: "Exists" };
+  const manifests = await render({ agent: { tolerations: [taint], nodeSelector: { pool: "a" } } });
+  const agent = find(manifests, "DaemonSet", "retina-agent")["spec"].template.spec;
+  const test = find(manifests, "Pod", "retina-test")["spec"];
+  for (const field of ["tolerations", "nodeSelector", "hostNetwork"]) assert.deepEqual(test[field], agent[field]);
 });
 
 testWith([helmBuilt], "helm test asks for what policies let it reach", async () => {

@@ -2,7 +2,8 @@
 // an unknown or doubled field, a wrong type or an unknown kind is an error. Then it checks it with the API server's own
 // validation. Kinds of custom resources, which no Go type stands for here, are named with -custom and only listed.
 //
-// It prints one JSON object a document: the document as the type encodes it, or an error.
+// It prints one JSON object a document: the document as the type encodes it and what the Pod Security Standards say to its
+// pod, or an error.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/pod-security-admission/api"
 	"sigs.k8s.io/yaml"
 )
 
@@ -28,6 +30,8 @@ type answer struct {
 	Object json.RawMessage `json:"object,omitempty"`
 	Custom bool            `json:"custom,omitempty"`
 	Error  string          `json:"error,omitempty"`
+	// PodSecurity has, by level, the rules of the Pod Security Standards that forbid the document's pod.
+	PodSecurity map[api.Level][]string `json:"podSecurity,omitempty"`
 }
 
 func main() {
@@ -100,5 +104,9 @@ func decode(decoder runtime.Decoder, document []byte, custom map[string]bool) an
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
-	return answer{Object: encoded}
+	forbidden, err := podSecurity(object)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Object: encoded, PodSecurity: forbidden}
 }
