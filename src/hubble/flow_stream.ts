@@ -9,7 +9,7 @@ export const BUFFER_SIZE = 64 * 1024;
 const COPY_LIMIT = 8 * 1024;
 /**
  * Writes of one call that have not left for the socket yet: one is sent while the next is encoded. All that a reader that stopped
- * costs.
+ * costs besides what waits for its connection's socket (`grpc/backlog.ts`).
  */
 const MAX_FLIGHTS = 2;
 /** Buffers kept for the next call that needs one. */
