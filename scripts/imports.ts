@@ -35,6 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@connectrpc/connect": ["hubble", "identity", "operator"],
   "@connectrpc/connect-node": ["hubble", "identity", "operator"],
   "@grpc/grpc-js": [],
+  "prom-client": ["telemetry"],
   "pprof-format": ["telemetry"],
   "@logtape/logtape": ["telemetry", "agent", "operator"],
   commander: ["agent", "operator"],

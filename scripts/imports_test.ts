@@ -29,7 +29,7 @@ Deno.test("violations() accepts what the design allows", () => {
 const REFUSED: Record<string, [Import, RegExp]> = {
   "flow knows no plugin": [from("src/flow/store.ts", "src/plugins/plugin.ts"), /flow may import only identity, proto/],
   "flow knows no gRPC": [from("src/flow/store.ts", "npm:@connectrpc/connect"), /only hubble, identity, operator may/],
-  "flow knows no profiler": [from("src/flow/store.ts", "npm:pprof-format"), /only telemetry may/],
+  "flow knows no metrics library": [from("src/flow/store.ts", "npm:prom-client"), /only telemetry may/],
   "identity knows no flow": [from("src/identity/table.ts", "src/flow/record.ts"), /identity may import only proto/],
   "a type-only import counts": [
     from("src/hubble/server.ts", "src/telemetry/metrics.ts", { typeOnly: true }),

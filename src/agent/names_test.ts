@@ -47,7 +47,7 @@ Deno.test("startNames() reads an identity file before it returns, and says so", 
     assert.equal(names.ipCache.get("10.0.0.1")?.pod, "web-1");
     assert.equal(names.ipCache.get("fd00::7")?.namespace, "shop");
     assert.deepEqual(names.readiness.ready().details, [`identities: 2 prefixes from ${path}`]);
-    assert.match(names.metrics.render().body, /^retina_identity_file_entries 2$/m);
+    assert.match((await names.metrics.render()).body, /^retina_identity_file_entries 2$/m);
   });
 });
 
@@ -72,7 +72,7 @@ Deno.test("startNames() is not ready, but alive, while the operator cannot be re
   assert.equal(names.readiness.health().ok, true);
   assert.match(names.readiness.ready().reasons[0], /names: not synchronized/);
   assert.deepEqual(peers?.current("::ffff:10.0.0.9"), [{ name: "n1", address: "10.0.0.9:4244" }]);
-  assert.match(names.metrics.render().body, /^retina_operator_connected 0$/m);
+  assert.match((await names.metrics.render()).body, /^retina_operator_connected 0$/m);
 });
 
 Deno.test("startNames() refuses an address that cannot be an operator's", async () => {

@@ -11,7 +11,7 @@ export interface DebugServerOptions {
   readonly hostname: string;
   readonly port: number;
   /** Text of `/metrics` in the Prometheus exposition format, and its content type. */
-  readonly metrics: () => { body: string; contentType: string };
+  readonly metrics: () => Promise<{ body: string; contentType: string }>;
   readonly health: () => Probe;
   readonly ready: () => Probe;
   /** Handlers below `/debug/`, by path. They may reveal names and addresses, so only loopback clients get them. */
@@ -86,7 +86,7 @@ async function route(
     case "/readyz":
       return probe(options.ready());
     case "/metrics": {
-      const { body, contentType } = options.metrics();
+      const { body, contentType } = await options.metrics();
       return new Response(body, { headers: { "content-type": contentType } });
     }
   }

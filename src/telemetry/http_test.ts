@@ -5,7 +5,7 @@ async function withServer(overrides: Partial<DebugServerOptions>, use: (base: st
   const server = startDebugServer({
     hostname: "127.0.0.1",
     port: 0,
-    metrics: () => ({ body: "up 1\n", contentType: "text/plain; version=0.0.4" }),
+    metrics: () => Promise.resolve({ body: "up 1\n", contentType: "text/plain; version=0.0.4" }),
     health: () => ({ ok: true, reasons: [] }),
     ready: () => ({ ok: true, reasons: [] }),
     debug: {},
@@ -74,7 +74,7 @@ Deno.test("startDebugServer() reports a taken port to its caller", async () => {
       startDebugServer({
         hostname: "127.0.0.1",
         port,
-        metrics: () => ({ body: "", contentType: "" }),
+        metrics: () => Promise.resolve({ body: "", contentType: "" }),
         health: () => ({ ok: true, reasons: [] }),
         ready: () => ({ ok: true, reasons: [] }),
         debug: {},

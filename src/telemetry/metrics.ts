@@ -1,3 +1,4 @@
+import { Counter, Gauge, Registry } from "./prom_client.ts";
 import type { FlowMetrics } from "./flow_metrics.ts";
 
 /** One value of a metric with its label values. */
@@ -14,60 +15,42 @@ export interface MetricSource {
   readonly read: () => Iterable<Sample>;
 }
 
-/** Version 0.0.4 of Prometheus' text format, which every scraper reads. */
-const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
-/**
- * A Prometheus registry over values that other parts of the program hold. It writes the text format by itself: it has
- * nothing but counters and gauges, and a client library takes 4 MB.
- */
+/** A Prometheus registry over values that other parts of the program hold. */
 export class Metrics {
-  readonly #metrics = new Map<string, { readonly type: "counter" | "gauge"; readonly source: MetricSource }>();
+  readonly #registry = new Registry();
 
-  /** Registers a value that only grows; `name` ends in `_total`. Samples with the same labels are added up. */
+  /** Registers a value that only grows; `name` ends in `_total`. */
   counter(source: MetricSource): void {
-    this.#register("counter", source);
+    new Counter({
+      name: source.name,
+      help: source.help,
+      labelNames: [...(source.labels ?? [])],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { labels, value } of source.read()) this.inc(labels ?? {}, value);
+      },
+    });
   }
 
-  /** Registers a value that goes up and down. Of samples with the same labels the last one counts. */
+  /** Registers a value that goes up and down. */
   gauge(source: MetricSource): void {
-    this.#register("gauge", source);
-  }
-
-  #register(type: "counter" | "gauge", source: MetricSource): void {
-    if (!/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(source.name) || this.#metrics.has(source.name)) {
-      throw new Error(`Cannot register the metric ${source.name}: expected a valid name that is not registered yet`);
-    }
-    this.#metrics.set(source.name, { type, source });
+    new Gauge({
+      name: source.name,
+      help: source.help,
+      labelNames: [...(source.labels ?? [])],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { labels, value } of source.read()) this.set(labels ?? {}, value);
+      },
+    });
   }
 
   /** The exposition text and its content type. */
-  render(): { body: string; contentType: string } {
-    let body = "";
-    for (const [name, { type, source }] of this.#metrics) {
-      body += `# HELP ${name} ${escape(source.help)}\n# TYPE ${name} ${type}\n`;
-      const series = new Map<string, number>();
-      for (const { labels, value } of source.read()) {
-        const key = labels === undefined ? "" : labelText(labels);
-        series.set(key, type === "counter" ? (series.get(key) ?? 0) + value : value);
-      }
-      for (const [labels, value] of series) body += `${name}${labels} ${numberText(value)}\n`;
-    }
-    return { body, contentType: CONTENT_TYPE };
+  async render(): Promise<{ body: string; contentType: string }> {
+    return { body: await this.#registry.metrics(), contentType: this.#registry.contentType };
   }
-}
-
-function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value).replaceAll('"', '\\"')}"`);
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-}
-
-function escape(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
-}
-
-function numberText(value: number): string {
-  return Number.isFinite(value) || Number.isNaN(value) ? `${value}` : value > 0 ? "+Inf" : "-Inf";
 }
 
 /** Registers the series that come from flow records: Hubble's names where Hubble has one, Retina's prefix otherwise. */

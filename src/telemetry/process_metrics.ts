@@ -13,7 +13,8 @@ export interface ProcessFiles {
 /**
  * Registers the process metrics that every Prometheus client has, under their usual names.
  *
- * The files are read by the caller's functions, because Deno's own ask for all permissions below /proc.
+ * prom-client's own collector is not used: it reads /proc with functions that ask for all permissions here, and it wakes the
+ * process every ten milliseconds to measure the event loop.
  */
 export function registerProcessMetrics(metrics: Metrics, files: ProcessFiles): void {
   const started = Date.now() / 1000 - performance.now() / 1000;
