@@ -10,8 +10,12 @@ import { runScript, SetupError } from "./setup.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
+/** The agent's eBPF objects; the others of bpf/build are the benches'. */
+const TRANSPORTS = ["ring", "perf"] as const;
+const objectPath = (transport: string) => `bpf/build/packetparser.${transport}.bpf.o`;
+
 const PROGRAMS = [
-  { name: "retina-agent", entry: "main.ts", permissions: AGENT, include: ["bpf/build"] },
+  { name: "retina-agent", entry: "main.ts", permissions: AGENT, include: TRANSPORTS.map(objectPath) },
   { name: "retina-operator", entry: "operator.ts", permissions: OPERATOR, include: [] },
 ] as const;
 

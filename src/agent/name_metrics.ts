@@ -14,30 +14,30 @@ export function registerOperatorMetrics(
     metrics.counter({ name, help, read: () => [{ value: value(status()) }] });
   };
   gauge(
-    "retina_operator_connected",
-    "Whether the stream of names is open and complete",
+    "retina_ip_cache_connected",
+    "Whether the stream of names from the operator is open and complete",
     ({ connected }) => Number(connected),
   );
-  gauge("retina_operator_synced", "Whether the agent has had all names at least once", ({ synced }) => Number(synced));
-  gauge("retina_operator_revision", "Revision of the names that the agent has", ({ revision }) => Number(revision));
+  gauge("retina_ip_cache_synced", "Whether the agent has had all names at least once", ({ synced }) => Number(synced));
+  gauge("retina_ip_cache_revision", "Revision of the names that the agent has", ({ revision }) => Number(revision));
   gauge(
-    "retina_operator_last_message_timestamp_seconds",
+    "retina_ip_cache_last_message_timestamp_seconds",
     "When the operator was last heard of, in seconds since 1970; 0: never",
     ({ lastMessageAt }) => lastMessageAt / 1000,
   );
-  counter("retina_operator_attempts_total", "Streams that were begun", ({ attempts }) => attempts);
+  counter("retina_ip_cache_attempts_total", "Streams from the operator that were begun", ({ attempts }) => attempts);
   counter(
-    "retina_operator_malformed_updates_total",
+    "retina_ip_cache_malformed_updates_total",
     "Updates whose address could not be read",
     ({ malformed }) => malformed,
   );
   counter(
-    "retina_operator_swept_entries_total",
+    "retina_ip_cache_swept_entries_total",
     "Entries that a snapshot removed: missed while there was no operator",
     ({ swept }) => swept,
   );
   metrics.counter({
-    name: "retina_operator_updates_total",
+    name: "retina_ip_cache_updates_total",
     help: "Updates that were applied, by kind",
     labels: ["kind"],
     read: () => {

@@ -72,7 +72,7 @@ Deno.test("startNames() is not ready, but alive, while the operator cannot be re
   assert.equal(names.readiness.health().ok, true);
   assert.match(names.readiness.ready().reasons[0], /names: not synchronized/);
   assert.deepEqual(peers?.current("::ffff:10.0.0.9"), [{ name: "n1", address: "10.0.0.9:4244" }]);
-  assert.match((await names.metrics.render()).body, /^retina_operator_connected 0$/m);
+  assert.match((await names.metrics.render()).body, /^retina_ip_cache_connected 0$/m);
 });
 
 Deno.test("startNames() refuses an address that cannot be an operator's", async () => {

@@ -126,8 +126,8 @@ testWith(NEEDS, "the chart's pods find each other by mutual TLS, and nobody else
       for (const [process, at] of [[agent, lab.node], [second, lab.client.namespace]] as const) {
         await until("the agent is ready", async () => /^ok\n/.test(await http(at, "10093/readyz")), process);
         const metrics = await http(at, "10093/metrics");
-        assert.match(metrics, /^retina_operator_connected 1$/m);
-        assert.match(metrics, /^retina_operator_synced 1$/m);
+        assert.match(metrics, /^retina_ip_cache_connected 1$/m);
+        assert.match(metrics, /^retina_ip_cache_synced 1$/m);
       }
       assert.match(await http(lab.node, "10093/readyz"), /connected to the operator at https:\/\/retina-operator\./);
       assert.match(await http(lab.node, "9091/metrics"), /^retina_operator_agents 2$/m);
@@ -148,7 +148,7 @@ testWith(NEEDS, "the chart's pods find each other by mutual TLS, and nobody else
           stranger,
         );
         await assert.rejects(http(lab.pods[0].namespace, "10093/readyz"));
-        assert.match(await http(lab.pods[0].namespace, "10093/metrics"), /^retina_operator_synced 0$/m);
+        assert.match(await http(lab.pods[0].namespace, "10093/metrics"), /^retina_ip_cache_synced 0$/m);
         await stranger.stop();
       }
       assert.match(await http(lab.node, "9091/metrics"), /^retina_operator_agents 2$/m);
