@@ -6,6 +6,9 @@
  *
  *     flood.ts RATE SECONDS [CONNECTIONS]      packets per second; prints {"sent": N, "seconds": S}
  */
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { errno } from "../../ffi/libc.ts";
+
 const BATCH = 64;
 const [AF_INET, SOCK_DGRAM] = [2, 2];
 const PAYLOAD = 64;
@@ -48,7 +51,11 @@ for (let index = 0; index < BATCH; index++) {
 const fd = libc.symbols.socket(AF_INET, SOCK_DGRAM, 0);
 if (fd < 0) throw new Error("Failed to open a UDP socket");
 let next = 0;
-/** Sends one batch, each packet to the next address and port. */
+/** What passes: a call cut short, and the kernel's want of memory for packets. A full socket buffer waits in the kernel. */
+const PASSING: readonly number[] = [Errno.EINTR, Errno.EAGAIN, Errno.ENOMEM, Errno.ENOBUFS];
+errno(); // opens the library before a value depends on it
+
+/** Sends one batch, each packet to the next address and port. Returns how many went out; none when the kernel has to breathe. */
 function batch(): number {
   for (let index = 0; index < BATCH; index++, next++) {
     const connection = next % connections;
@@ -56,9 +63,10 @@ function batch(): number {
     nameView.setUint32(index * SOCKADDR + 4, FIRST_ADDRESS + Math.floor(connection / 65535) % ADDRESSES);
   }
   const sent = libc.symbols.sendmmsg(fd, messages, BATCH, 0);
-  // A full socket buffer waits in the kernel; anything else ends the flood.
-  if (sent < 0) throw new Error("Failed to send a batch of datagrams");
-  return sent;
+  if (sent >= 0) return sent;
+  const reason = errno();
+  if (!PASSING.includes(reason)) throw new Error(`Failed to send a batch of ${BATCH} datagrams: ${errnoName(reason)}`);
+  return 0;
 }
 
 const begin = performance.now();
@@ -68,7 +76,10 @@ for (let now = begin; now < end; now = performance.now()) {
   const due = (now - begin) * rate / 1000;
   if (sent >= due) await new Promise((resolve) => setTimeout(resolve, 1));
   // Not more than 10 ms of packets before the next look at the clock: a starved sender must still end in time.
-  else for (const limit = Math.min(due, sent + rate / 100); sent < limit;) sent += batch();
+  else {
+    const limit = Math.min(due, sent + rate / 100);
+    for (let count = 1; sent < limit && count > 0;) sent += count = batch();
+  }
 }
 console.log(JSON.stringify({ sent, seconds: (performance.now() - begin) / 1000 }));
 libc.symbols.close(fd);
