@@ -10,7 +10,7 @@ const LAYERS: readonly { readonly name: string; readonly prefix: string; readonl
   {
     name: "agent",
     prefix: "src/agent/",
-    // ffi: the kernel's files about this process, which Deno itself reads with --allow-all only.
+    // ffi: the kernel's files about this process, which Deno itself reads with --allow-all only, and its memory.
     imports: ["operator", "plugins", "hubble", "telemetry", "flow", "identity", "proto", "cli", "ffi", "http2"],
   },
   {

@@ -1,4 +1,5 @@
 /** Lets the streams of one HTTP/2 connection share it. */
+import { Buffer } from "node:buffer";
 import type { ServerHttp2Session } from "node:http2";
 
 /** What a client sends before its first frame (RFC 9113 section 3.4). */
@@ -95,7 +96,7 @@ export class IncrementalRequests {
     }
     if (pieces.length === 0) return bytes;
     pieces.push(bytes.subarray(kept));
-    return join(pieces);
+    return Buffer.concat(pieces);
   }
 
   /** Reads the complete frame header, and makes room in it when the field is to be added. */
@@ -119,14 +120,4 @@ export class IncrementalRequests {
     if (!this.#adding) return;
     view.setUint32(0, (length + INCREMENTAL.length) * 256 + type);
   }
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    out.set(piece, at);
-    at += piece.length;
-  }
-  return out;
 }

@@ -1,4 +1,5 @@
 /** As much of a Kubernetes API server as Helm asks when it renders for a cluster: its version, and Secrets for `lookup`. */
+import { kubeconfig } from "../cluster/kubeconfig.ts";
 import type { Manifest } from "./chart.ts";
 
 export interface KubeStub extends AsyncDisposable {
@@ -6,8 +7,6 @@ export interface KubeStub extends AsyncDisposable {
   readonly kubeconfig: string;
   /** Secrets that `lookup` finds, by `namespace/name`. */
   readonly secrets: Map<string, Manifest>;
-  /** Paths that were asked for. */
-  readonly requests: readonly string[];
 }
 
 const RESOURCES = {
@@ -28,10 +27,8 @@ const SECRET = /^\/api\/v1\/namespaces\/([^/]+)\/secrets\/([^/]+)$/;
 /** Starts one on a port of its own. */
 export async function startKubeStub(): Promise<KubeStub> {
   const secrets = new Map<string, Manifest>();
-  const requests: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
-    requests.push(pathname);
     const [, namespace, name] = SECRET.exec(pathname) ?? [];
     const answer = ANSWERS[pathname] ?? secrets.get(`${namespace}/${name}`);
     if (answer !== undefined) return Response.json(answer);
@@ -40,23 +37,11 @@ export async function startKubeStub(): Promise<KubeStub> {
     });
   });
   const folder = await Deno.makeTempDir({ prefix: "kube-" });
-  const kubeconfig = `${folder}/config`;
-  const cluster = { server: `http://127.0.0.1:${server.addr.port}` };
-  await Deno.writeTextFile(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "stub", cluster }],
-      users: [{ name: "stub", user: {} }],
-      contexts: [{ name: "stub", context: { cluster: "stub", user: "stub" } }],
-      "current-context": "stub",
-    }),
-  );
+  const path = `${folder}/config`;
+  await Deno.writeTextFile(path, kubeconfig({ server: `http://127.0.0.1:${server.addr.port}` }));
   return {
-    kubeconfig,
+    kubeconfig: path,
     secrets,
-    requests,
     async [Symbol.asyncDispose]() {
       await server.shutdown();
       await Deno.remove(folder, { recursive: true });

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Certificates } from "../interop/certificates.ts";
+import { kubeconfig } from "./kubeconfig.ts";
 import { idOf } from "./history.ts";
 import type { ApiObject } from "./objects.ts";
 import { keyOf } from "./truth.ts";
@@ -104,17 +105,7 @@ export class ApiServer {
       server: this.url,
       ...(this.#tls && { "certificate-authority": `${this.#tls.folder}/ca.crt`, "tls-server-name": "localhost" }),
     };
-    await Deno.writeTextFile(
-      path,
-      JSON.stringify({
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [{ name: "test", cluster }],
-        users: [{ name: "test", user }],
-        contexts: [{ name: "test", context: { cluster: "test", user: "test", namespace: "kube-system" } }],
-        "current-context": "test",
-      }),
-    );
+    await Deno.writeTextFile(path, kubeconfig(cluster, user, "kube-system"));
     return path;
   }
 

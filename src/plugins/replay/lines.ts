@@ -1,4 +1,5 @@
 /** Splits a stream of bytes into lines. */
+import { concat } from "../../flow/bytes.ts";
 
 /** A line: its number, from 1, and its text, or why it has none. */
 export interface Line {
@@ -21,7 +22,7 @@ export async function* splitLines(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   let restLength = 0;
   const take = (end: Uint8Array): Line | undefined => {
     number++;
-    const bytes = restLength === 0 ? end : concat([...rest, end]);
+    const bytes = restLength === 0 ? end : concat(...rest, end);
     const length = restLength + end.length;
     rest = [];
     restLength = 0;
@@ -51,14 +52,4 @@ export async function* splitLines(chunks: AsyncIterable<Uint8Array>, maxBytes: n
   }
   const last = restLength === 0 ? undefined : take(new Uint8Array());
   if (last !== undefined) yield [last];
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
